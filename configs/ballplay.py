@@ -1,0 +1,21 @@
+"""Ball skills from clips: `--config=configs/ballplay.py` or, as published, `--config=configs/ballplay.py:reference`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import ml_collections
+
+from mjx_skillmimic import envs
+from mjx_skillmimic.config import run_defaults
+from mjx_skillmimic.learning.options import default_ppo, reference_ppo
+
+PPO = {"default": default_ppo, "reference": reference_ppo}
+
+
+def get_config(preset: str = "default") -> ml_collections.ConfigDict:
+    """Environment, PPO and run settings of a preset, "default" or "reference"."""
+    config = envs.default_config("BallPlay", preset)
+    config.ppo = dataclasses.asdict(PPO[preset]())
+    config.run = run_defaults()
+    return config

@@ -1,0 +1,117 @@
+"""The environment's configuration: sections of an `ml_collections` dict, one frozen dataclass of options each."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import ml_collections
+from ml_collections import config_dict
+
+from mjx_skillmimic.envs.starts import StartOptions
+from mjx_skillmimic.imitation.options import ActionOptions, ObservationOptions, RewardOptions, TerminationOptions
+from mjx_skillmimic.imitation.reward import RewardWeights
+from mjx_skillmimic.model.options import PRESETS as SCENES
+from mjx_skillmimic.model.options import SceneOptions
+from mjx_skillmimic.motion import table
+from mjx_skillmimic.motion.derive import KeyBodies
+
+PRESETS = ("default", "reference")
+DEFAULT_CLIP = "throw_catch"
+
+
+@dataclasses.dataclass(frozen=True)
+class MotionOptions:
+    """Which clips, and what their reference says.
+
+    path: a file, a folder, or the name of a shipped clip. key_bodies: "stored" positions (`reference`) are 26–40 mm off
+    the stored joint angles (§3.4), so no pose can match both; "fk" (`default`) takes them from the joint angles.
+    pick_weight: weight of skill 1 among the skills; published: 2. pad: rows past the end of a clip: "zero" as
+    published, "hold" the last one.
+    """
+
+    path: str = DEFAULT_CLIP
+    key_bodies: KeyBodies = "fk"
+    pick_weight: float = 1.0
+    pad: table.Pad = "hold"
+
+    @classmethod
+    def reference(cls) -> MotionOptions:
+        return cls(key_bodies="stored", pick_weight=2.0, pad="zero")
+
+    @classmethod
+    def default(cls) -> MotionOptions:
+        return cls()
+
+
+class EnvironmentOptions(NamedTuple):
+    """All sections as dataclasses."""
+
+    motion: MotionOptions
+    start: StartOptions
+    scene: SceneOptions
+    observation: ObservationOptions
+    action: ActionOptions
+    termination: TerminationOptions
+    reward: RewardOptions
+    weights: RewardWeights
+
+
+_SECTIONS: dict[str, Any] = {
+    "motion": MotionOptions,
+    "start": StartOptions,
+    "observation": ObservationOptions,
+    "action": ActionOptions,
+    "termination": TerminationOptions,
+    "reward": RewardOptions,
+}
+
+
+def to_config(preset: str = "default") -> ml_collections.ConfigDict:
+    """The sections of a preset. Raises KeyError that lists the presets."""
+    if preset not in PRESETS:
+        raise KeyError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
+    config = ml_collections.ConfigDict()
+    config.env = "BallPlay"
+    config.preset = preset
+    config.physics = {"engine": "auto", "options": {}}
+    config.scene = _section(SCENES[preset])
+    for name, kind in _SECTIONS.items():
+        config[name] = _section(getattr(kind, preset)())
+    config.weights = _section(RewardWeights())
+    return config
+
+
+def from_config(config: ml_collections.ConfigDict) -> EnvironmentOptions:
+    """The dataclasses of a configuration. Raises TypeError for an unknown option, ValueError for a value that fails."""
+    parts = {name: kind(**config[name]) for name, kind in _SECTIONS.items()}
+    return EnvironmentOptions(scene=SceneOptions(**config.scene), weights=RewardWeights(**config.weights), **parts)
+
+
+# Options that may also be None need a placeholder that knows their type, or an override could not set them.
+_OPTIONAL: dict[str, type] = {
+    "frame": int,
+    "zero_velocity_progress": int,
+    "ball_mass": float,
+    "effort_limit": float,
+    "fall_height": float,
+    "object_distance": float,
+    "body_distance": float,
+    "force_clip": float,
+    "max_joint_speed": float,
+    "feet_depth": float,
+    "clip": float,
+}
+
+
+def _section(options: Any) -> ml_collections.ConfigDict:
+    section = ml_collections.ConfigDict()
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if field.name in _OPTIONAL:
+            section[field.name] = config_dict.placeholder(_OPTIONAL[field.name])
+            if value is not None:
+                section[field.name] = value
+        else:
+            section[field.name] = value
+    return section

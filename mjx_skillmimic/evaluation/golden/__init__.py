@@ -1,0 +1,1 @@
+"""Golden vectors: published inputs and outputs that our pure functions must reproduce, checked file by file."""

@@ -1,0 +1,73 @@
+"""What a run is made with: devices, versions, engine, and how long the compiler will take."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+import jax
+
+import mjx_skillmimic
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "mujoco", "mujoco-mjx", "warp-lang", "brax", "numpy")
+
+# Seconds for a whole iteration, by JAX platform and engine; rounded up from runs on 2 CPU cores and on one H200.
+_COMPILE_SECONDS = {
+    ("cpu", "mujoco"): 30,
+    ("cpu", "mjx-jax"): 300,
+    ("gpu", "mjx-jax"): 240,
+    ("gpu", "mjx-warp"): 90,
+}
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, Python and the packages that decide results; absent ones are left out."""
+    found = {"mjx_skillmimic": mjx_skillmimic.__version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def engine_of(env: Any) -> str:
+    """The name of an environment's physics engine, "none" if it has none."""
+    return str(getattr(getattr(env, "physics", None), "name", "none"))
+
+
+def motion_hash_of(env: Any) -> str | None:
+    """The hash of an environment's motion clips, None if it has none."""
+    return getattr(env, "motion_hash", None)
+
+
+def expected_compile_seconds(engine: str) -> int | None:
+    """About how long one training iteration compiles on this platform, None if nobody measured it."""
+    return _COMPILE_SECONDS.get((jax.default_backend(), engine))
+
+
+def describe(env: Any) -> dict[str, Any]:
+    """Devices, engine, versions and motion hash, JSON-able."""
+    return {
+        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
+        "engine": engine_of(env),
+        "versions": versions(),
+        "motion_hash": motion_hash_of(env),
+    }
+
+
+def header(description: dict[str, Any]) -> str:
+    """The lines that a run begins with."""
+    counted = {name: description["devices"].count(name) for name in dict.fromkeys(description["devices"])}
+    devices = ", ".join(f"{number} x {name}" for name, number in counted.items())
+    seconds = expected_compile_seconds(description["engine"])
+    compiling = f"about {seconds} s" if seconds else "not known for this engine and device"
+    return "\n".join(
+        [
+            f"devices    {devices}",
+            f"engine     {description['engine']}",
+            f"versions   {', '.join(f'{name} {version}' for name, version in description['versions'].items())}",
+            f"compiling  {compiling}, less when cached",
+        ]
+    )

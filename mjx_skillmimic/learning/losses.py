@@ -1,0 +1,92 @@
+"""The terms of the PPO loss, one value a sample, and their weighted sum over a minibatch."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+
+from mjx_skillmimic.learning import distributions, normalizer
+from mjx_skillmimic.learning.networks import Networks, Params
+from mjx_skillmimic.learning.normalizer import RunningMoments
+from mjx_skillmimic.learning.options import PPOOptions
+
+
+@struct.dataclass
+class Samples:
+    """What the loss needs of B samples: obs (B, D) raw, action and old_mean (B, A), the rest (B,).
+
+    old_neg_log_prob, old_mean: of the policy that acted. old_value, target: in the value normaliser's units.
+    """
+
+    obs: Array
+    action: Array
+    old_mean: Array
+    old_neg_log_prob: Array
+    advantage: Array
+    old_value: Array
+    target: Array
+
+
+def actor_loss(
+    old_neg_log_prob: Array, neg_log_prob: Array, advantage: Array, clip_ratio: float, log_ratio_limit: float = 20.0
+) -> tuple[Array, Array]:
+    """max(−A·r, −A·clip(r, 1 ± ε)) and whether the ratio r = π/π_old lies outside 1 ± ε; all (B,).
+
+    log r is clamped to ±`log_ratio_limit`, so that one absurd sample cannot overflow the loss.
+    """
+    ratio = jnp.exp(jnp.clip(old_neg_log_prob - neg_log_prob, -log_ratio_limit, log_ratio_limit))
+    clipped = jnp.clip(ratio, 1.0 - clip_ratio, 1.0 + clip_ratio)
+    return jnp.maximum(-advantage * ratio, -advantage * clipped), jnp.abs(ratio - 1.0) > clip_ratio
+
+
+def critic_loss(value: Array, target: Array, old_value: Array, clip_ratio: float, clip: bool) -> Array:
+    """(target − V)², without ½; with `clip`, the larger of that and the same with V's change clamped to ±ε."""
+    squared = (value - target) ** 2
+    if not clip:
+        return squared
+    near = old_value + jnp.clip(value - old_value, -clip_ratio, clip_ratio)
+    return jnp.maximum(squared, (near - target) ** 2)
+
+
+def bounds_loss(mean: Array, limit: float = 1.0) -> Array:
+    """Σ max(|μ| − limit, 0)² over the action coordinates; mean (B, A) → (B,)."""
+    return jnp.sum(jnp.maximum(jnp.abs(mean) - limit, 0.0) ** 2, axis=-1)
+
+
+def ppo_loss(
+    params: Params,
+    batch: Samples,
+    obs_moments: RunningMoments,
+    old_log_std: Array,
+    networks: Networks,
+    options: PPOOptions,
+) -> tuple[Array, dict[str, Array]]:
+    """actor + value_loss_coef·critic + bounds_loss_coef·bounds − entropy_coef·entropy, and the terms by name."""
+    x = normalizer.normalize(obs_moments, batch.obs)
+    mean, log_std = networks.act(params, x)
+    value = networks.value(params, x)
+    neg_log_prob = distributions.neg_log_prob(batch.action, mean, log_std)
+    actor, clipped = actor_loss(
+        batch.old_neg_log_prob, neg_log_prob, batch.advantage, options.clip_ratio, options.log_ratio_limit
+    )
+    critic = critic_loss(value, batch.target, batch.old_value, options.clip_ratio, options.clip_value_loss)
+    terms = {
+        "loss/actor": jnp.mean(actor),
+        "loss/critic": jnp.mean(critic),
+        "loss/bounds": jnp.mean(bounds_loss(mean, options.bounds_limit)),
+        "entropy": jnp.mean(distributions.entropy(log_std)),
+    }
+    total = (
+        terms["loss/actor"]
+        + options.value_loss_coef * terms["loss/critic"]
+        + options.bounds_loss_coef * terms["loss/bounds"]
+        - options.entropy_coef * terms["entropy"]
+    )
+    divergence = distributions.kl_divergence(batch.old_mean, old_log_std, mean, log_std, options.kl_epsilon)
+    return total, {
+        **terms,
+        "loss/total": total,
+        "kl": jnp.mean(divergence),
+        "clip_fraction": jnp.mean(clipped.astype(jnp.float32)),
+    }

@@ -1,0 +1,186 @@
+"""A trained policy as a function, and as one file without pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax import Array
+
+from mjx_skillmimic.learning import distributions, normalizer
+from mjx_skillmimic.learning.networks import Actor, Params
+from mjx_skillmimic.learning.normalizer import RunningMoments
+from mjx_skillmimic.learning.options import PPOOptions
+
+Policy = Callable[[Array, Array | None], Array]
+
+_FORMAT = "mjx_skillmimic policy"
+_VERSION = 1
+_HEADER = "header"
+_SIZES = ("obs_size", "action_size", "hidden", "action_limit")
+
+
+class PolicyFormatError(ValueError):
+    """A policy file that is not what `save_policy` writes."""
+
+    def __init__(self, path: Path, found: str, expected: str):
+        super().__init__(f"{path}: found {found}, expected {expected}")
+        self.path, self.found, self.expected = path, found, expected
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyBundle:
+    """All that acting needs: the actor's parameters, the observation statistics and the sizes.
+
+    hidden: widths of the actor's hidden layers. action_limit: actions are clamped to ±this. metadata: anything that
+    JSON holds (task, clip, steps, commit …), for people.
+    """
+
+    actor: Params
+    moments: RunningMoments
+    hidden: tuple[int, ...]
+    action_size: int
+    action_limit: float = 1.0
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def obs_size(self) -> int:
+        """Width of the observation."""
+        return int(self.moments.mean.shape[0])
+
+    def policy(self, deterministic: bool = True) -> Policy:
+        """`fn(obs (..., D), rng) -> action (..., A)`, see `make_policy`."""
+        module = Actor(self.hidden, self.action_size, log_std=0.0)
+        return _policy(module, self.actor, self.moments, self.action_limit, deterministic)
+
+
+def make_policy(options: PPOOptions, params: Params, moments: RunningMoments, deterministic: bool = True) -> Policy:
+    """`fn(obs (..., D) raw, rng) -> action (..., A)` in ±action_limit, from a training state's params and statistics.
+
+    Deterministic: the mean; rng is not used and may be None. Otherwise one sample. Pure; may be traced.
+    """
+    return bundle(options, params, moments).policy(deterministic)
+
+
+def bundle(
+    options: PPOOptions, params: Params, moments: RunningMoments, metadata: Mapping[str, Any] | None = None
+) -> PolicyBundle:
+    """The part of a training state that acting needs: `bundle(options, state.params, state.obs_moments)`."""
+    actor = params["actor"]
+    action_size = int(actor["params"]["mean"]["bias"].shape[0])
+    return PolicyBundle(actor, moments, options.actor_hidden, action_size, options.action_limit, metadata or {})
+
+
+def save_policy(path: str | Path, policy: PolicyBundle, dtype: str = "float32") -> Path:
+    """Writes one .npz, replacing an existing file only once the new one is complete; returns its path.
+
+    dtype "float16" halves the size of the weights; the statistics keep float32. Raises ValueError for another dtype or
+    for weights that are not finite in it.
+    """
+    if dtype not in ("float32", "float16"):
+        raise ValueError(f"dtype is {dtype!r}, expected 'float32' or 'float16'")
+    path = Path(path)
+    flat = flatten_dict(policy.actor, sep="/")
+    with np.errstate(over="ignore"):  # refused by name just below
+        arrays: dict[str, Any] = {f"actor/{name}": np.asarray(x).astype(dtype) for name, x in flat.items()}
+    for name, value in arrays.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} holds values that are not finite in {dtype}; {path} was not written")
+    fields = dataclasses.fields(RunningMoments)
+    arrays |= {f"moments/{field.name}": np.asarray(getattr(policy.moments, field.name)) for field in fields}
+    header = {"format": _FORMAT, "version": _VERSION, "metadata": dict(policy.metadata)}
+    header |= {name: getattr(policy, name) for name in _SIZES}
+    arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    return partial.replace(path)
+
+
+def load_policy(path: str | Path) -> PolicyBundle:
+    """Reads what `save_policy` wrote. Raises FileNotFoundError, or PolicyFormatError naming found and expected."""
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise PolicyFormatError(path, "a single array", "an .npz policy")
+            arrays = {name: file[name] for name in file.files}
+    except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
+        if isinstance(error, PolicyFormatError):
+            raise
+        raise PolicyFormatError(path, f"no readable .npz ({error})", "an .npz policy") from error
+    header = _header(path, arrays)
+    hidden = tuple(int(width) for width in header["hidden"])
+    obs_size, action_size = int(header["obs_size"]), int(header["action_size"])
+    moments = _moments(path, arrays, obs_size)
+    actor = _actor(path, arrays, (obs_size, *hidden), action_size)
+    return PolicyBundle(actor, moments, hidden, action_size, float(header["action_limit"]), header["metadata"])
+
+
+def _policy(module: Actor, actor: Params, moments: RunningMoments, limit: float, deterministic: bool) -> Policy:
+    def act(obs: Array, rng: Array | None = None) -> Array:
+        mean, log_std = module.apply(actor, normalizer.normalize(moments, obs))
+        mean, log_std = jnp.asarray(mean), jnp.asarray(log_std)
+        if deterministic:
+            return jnp.clip(mean, -limit, limit)
+        if rng is None:
+            raise ValueError("a stochastic policy needs an rng, got None")
+        return jnp.clip(distributions.sample(rng, mean, log_std), -limit, limit)
+
+    return act
+
+
+def _header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    if _HEADER not in arrays:
+        raise PolicyFormatError(path, f"arrays {', '.join(sorted(arrays)) or 'none'}", f"one named {_HEADER!r}")
+    try:
+        header = json.loads(arrays[_HEADER].tobytes().decode())
+    except ValueError as error:
+        raise PolicyFormatError(path, f"a header that is no JSON ({error})", "JSON") from error
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
+        raise PolicyFormatError(path, "another kind of file", f"format {_FORMAT!r}")
+    if header.get("version") != _VERSION:
+        raise PolicyFormatError(path, f"version {header.get('version')}", f"version {_VERSION}")
+    if missing := [name for name in (*_SIZES, "metadata") if name not in header]:
+        raise PolicyFormatError(path, f"a header without {', '.join(missing)}", "all sizes")
+    return header
+
+
+def _array(path: Path, arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The named array, after checking that it is there, finite and of that shape."""
+    if name not in arrays:
+        raise PolicyFormatError(path, f"no array {name!r}", f"one of shape {shape}")
+    value = arrays[name]
+    if value.shape != shape:
+        raise PolicyFormatError(path, f"{name} of shape {value.shape}", f"shape {shape}")
+    if value.dtype.kind not in "fb" or not np.isfinite(value).all():
+        raise PolicyFormatError(path, f"{name} with values that are no finite numbers", "finite numbers")
+    return value
+
+
+def _moments(path: Path, arrays: dict[str, np.ndarray], obs_size: int) -> RunningMoments:
+    fields = dataclasses.fields(RunningMoments)
+    shapes = {field.name: () if field.name.startswith("count") else (obs_size,) for field in fields}
+    values = {name: _array(path, arrays, f"moments/{name}", shape) for name, shape in shapes.items()}
+    return RunningMoments(**{name: jnp.asarray(value) for name, value in values.items()})
+
+
+def _actor(path: Path, arrays: dict[str, np.ndarray], widths: tuple[int, ...], action_size: int) -> Params:
+    shapes: dict[str, tuple[int, ...]] = {"params/log_std": (action_size,)}
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
+        shapes[f"params/body/hidden_{index}/kernel"] = (inputs, outputs)
+        shapes[f"params/body/hidden_{index}/bias"] = (outputs,)
+    shapes["params/mean/kernel"], shapes["params/mean/bias"] = (widths[-1], action_size), (action_size,)
+    values = {
+        name: jnp.asarray(_array(path, arrays, f"actor/{name}", shape), jnp.float32) for name, shape in shapes.items()
+    }
+    return unflatten_dict(values, sep="/")

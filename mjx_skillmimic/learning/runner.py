@@ -1,0 +1,48 @@
+"""The outer training loop: one compiled iteration, and around it logs, evaluation, checkpoints, stop and resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mjx_skillmimic.learning import ppo
+from mjx_skillmimic.learning.loop import Hooks, Loop, MakeTrain, NonfiniteError, RunResult
+from mjx_skillmimic.learning.progress import Progress, make_progress
+from mjx_skillmimic.learning.signals import GracefulStop
+from mjx_skillmimic.learning.workdir import ResumeError, Workdir
+
+__all__ = ["Hooks", "NonfiniteError", "ResumeError", "RunResult", "run"]
+
+
+def run(
+    config: ConfigDict,
+    workdir: str | Path,
+    resume: bool = False,
+    *,
+    env: Any,
+    make_train: MakeTrain = ppo.make_train,
+    hooks: Hooks | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    stop: GracefulStop | None = None,
+) -> RunResult:
+    """Trains until `config.run.total_env_steps`, a signal or `config.run.max_minutes`; leaves everything in workdir.
+
+    env: what `make_train(env, config.ppo)` takes; its `physics.name` and `motion_hash` are used where it has them.
+    Reads the sections `ppo` (num_envs, horizon) and `run` (see `config.run_defaults`). Raises ResumeError before
+    compiling if the folder or the configuration do not allow the run, NonfiniteError with a dump when too many worlds
+    or updates were non-finite, and whatever the evaluation raises.
+    """
+    folder = Workdir(Path(workdir))
+    folder.prepare(resume=resume, overwrite=overwrite)
+    progress = progress or make_progress()
+    stop = stop or GracefulStop(lambda name: progress.message(f"{name}: finishing this iteration, then saving"))
+    loop = Loop(config, folder, env, hooks or Hooks(), progress)
+    try:
+        with stop:
+            loop.start(make_train, resume)
+            return loop.run(stop)
+    finally:
+        loop.close()

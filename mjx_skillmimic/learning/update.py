@@ -1,0 +1,128 @@
+"""Gradient steps on one rollout: epochs of shuffled minibatches, the adaptive rate, the guard against non-finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax import Array
+
+from mjx_skillmimic.learning import normalizer
+from mjx_skillmimic.learning.losses import Samples, ppo_loss
+from mjx_skillmimic.learning.networks import Networks, Params
+from mjx_skillmimic.learning.normalizer import RunningMoments
+from mjx_skillmimic.learning.options import PPOOptions
+from mjx_skillmimic.learning.rollout import Metrics
+
+
+@struct.dataclass
+class Learner:
+    """What gradient steps change: parameters, Adam's moments, observation statistics, learning rate ()."""
+
+    params: Params
+    opt_state: Any
+    obs_moments: RunningMoments
+    learning_rate: Array
+
+
+def make_optimizer(options: PPOOptions) -> optax.GradientTransformation:
+    """Adam's direction (the rate is applied in `gradient_step`), after global-norm clipping where it is on."""
+    adam = optax.scale_by_adam(b1=options.adam_beta1, b2=options.adam_beta2, eps=options.adam_epsilon)
+    return optax.chain(optax.clip_by_global_norm(options.max_grad_norm), adam) if options.max_grad_norm else adam
+
+
+def minibatch_indices(rng: Array, batch_size: int, minibatch_size: int) -> Array:
+    """A random order of all samples, cut into rows: (batch_size / minibatch_size, minibatch_size) int."""
+    return jax.random.permutation(rng, batch_size).reshape(-1, minibatch_size)
+
+
+def adapt_learning_rate(learning_rate: Array, kl: Array, options: PPOOptions) -> Array:
+    """lr ÷ factor where KL > 2·target, lr × factor where KL < target/2, within [lr_min, lr_max].
+
+    The rule of rl_games' adaptive schedule. A KL of NaN changes nothing.
+    """
+    lower = jnp.maximum(learning_rate / options.lr_factor, options.lr_min)
+    higher = jnp.minimum(learning_rate * options.lr_factor, options.lr_max)
+    return jnp.where(
+        kl > 2.0 * options.kl_target, lower, jnp.where(kl < 0.5 * options.kl_target, higher, learning_rate)
+    )
+
+
+def gradient_step(
+    learner: Learner,
+    batch: Samples,
+    old_log_std: Array,
+    networks: Networks,
+    optimizer: optax.GradientTransformation,
+    options: PPOOptions,
+    axis_name: str | None = None,
+) -> tuple[Learner, Metrics]:
+    """One Adam step on a minibatch; with a non-finite loss or gradient nothing changes and "accepted" is 0."""
+    moments = learner.obs_moments
+    if options.normalizer_update == "minibatch":
+        moments = normalizer.merge(moments, batch.obs, axis_name)
+    (total, terms), gradients = jax.value_and_grad(ppo_loss, has_aux=True)(
+        learner.params, batch, moments, old_log_std, networks, options
+    )
+    if axis_name is not None:
+        total, terms, gradients = jax.lax.pmean((total, terms, gradients), axis_name)
+    norm = optax.global_norm(gradients)
+    accepted = jnp.isfinite(total) & jnp.isfinite(norm)
+    direction, opt_state = optimizer.update(gradients, learner.opt_state)
+    params = optax.apply_updates(learner.params, jax.tree.map(lambda step: -learner.learning_rate * step, direction))
+    proposed = Learner(params, opt_state, moments, learner.learning_rate)
+    learner = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), proposed, learner)
+    return learner, {**terms, "grad_norm": norm, "accepted": accepted.astype(jnp.float32)}
+
+
+def update(
+    learner: Learner,
+    samples: Samples,
+    networks: Networks,
+    optimizer: optax.GradientTransformation,
+    options: PPOOptions,
+    rng: Array,
+    axis_name: str | None = None,
+) -> tuple[Learner, Metrics]:
+    """`num_epochs` passes over the samples (B, …), each in a new random order without replacement.
+
+    Metrics are means over the accepted gradient steps; "nonfinite_updates" counts the others.
+    """
+    old_log_std = learner.params["actor"]["params"]["log_std"]
+    adaptive = options.lr_schedule == "adaptive_kl"
+
+    def minibatch(learner: Learner, rows: Array) -> tuple[Learner, Metrics]:
+        # Gathered a minibatch at a time: a shuffled copy of all observations would double the memory of the rollout.
+        batch = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), samples)
+        learner, metrics = gradient_step(learner, batch, old_log_std, networks, optimizer, options, axis_name)
+        return _decide(
+            learner, metrics, options
+        ) if adaptive and options.lr_interval == "minibatch" else learner, metrics
+
+    def epoch(learner: Learner, key: Array) -> tuple[Learner, Metrics]:
+        order = minibatch_indices(key, samples.action.shape[0], options.minibatch_size)
+        learner, metrics = jax.lax.scan(minibatch, learner, order)
+        return _decide(learner, metrics, options) if adaptive and options.lr_interval == "epoch" else learner, metrics
+
+    learner, steps = jax.lax.scan(epoch, learner, jax.random.split(rng, options.num_epochs))
+    if adaptive and options.lr_interval == "iteration":
+        learner = _decide(learner, steps, options)
+    metrics = {name: _accepted_mean(value, steps["accepted"]) for name, value in steps.items() if name != "accepted"}
+    metrics["kl_last_epoch"] = _accepted_mean(steps["kl"][-1], steps["accepted"][-1])
+    metrics["nonfinite_updates"] = jnp.sum(1.0 - steps["accepted"])
+    return learner, metrics
+
+
+def _accepted_mean(value: Array, accepted: Array) -> Array:
+    """Mean over accepted gradient steps; 0 where none was."""
+    return jnp.sum(jnp.where(accepted > 0, value, 0.0)) / jnp.maximum(jnp.sum(accepted), 1.0)
+
+
+def _decide(learner: Learner, metrics: Metrics, options: PPOOptions) -> Learner:
+    """Adapts the rate to the mean KL of these gradient steps; keeps it where none was accepted."""
+    kl = jnp.where(jnp.sum(metrics["accepted"]) > 0, _accepted_mean(metrics["kl"], metrics["accepted"]), jnp.nan)
+    rate = adapt_learning_rate(learner.learning_rate, kl, options)
+    return learner.replace(learning_rate=rate)  # type: ignore[attr-defined]

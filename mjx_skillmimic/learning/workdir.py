@@ -1,0 +1,113 @@
+"""The folder of one run: what is where, and whether a run may start or continue in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mjx_skillmimic.config import differences, to_json
+from mjx_skillmimic.config.errors import nearest
+
+# Sections that do not change what is learned; `run.seed` and, without a hash of its content, the motion do.
+FREE_ON_RESUME = ("run", "eval", "video", "render")
+_OUTPUTS = (
+    "config.json",
+    "run.json",
+    "metrics.jsonl",
+    "evaluations.jsonl",
+    "policy.npz",
+    "checkpoints",
+    "tensorboard",
+    "videos",
+    "dumps",
+)
+
+
+class ResumeError(RuntimeError):
+    """A run that cannot start or continue in its folder; the message says what would."""
+
+
+class Workdir:
+    """Paths of a run's outputs under `root`, which is created."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.config = self.root / "config.json"
+        self.run = self.root / "run.json"
+        self.metrics = self.root / "metrics.jsonl"
+        self.evaluations = self.root / "evaluations.jsonl"
+        self.policy = self.root / "policy.npz"
+        self.checkpoints = self.root / "checkpoints"
+        self.tensorboard = self.root / "tensorboard"
+        self.videos = self.root / "videos"
+        self.dumps = self.root / "dumps"
+
+    def prepare(self, *, resume: bool, overwrite: bool) -> None:
+        """Creates the folder, or checks the one that is there.
+
+        Raises ResumeError for outputs of an earlier run that were to be neither continued nor overwritten, for a resume
+        of what does not exist, and for a folder with files of something else.
+        """
+        existing = sorted(entry.name for entry in self.root.iterdir()) if self.root.is_dir() else []
+        is_run = self.config.name in existing
+        if resume and not is_run:
+            runs = [str(path.parent) for path in self.root.parent.glob("*/config.json")]
+            raise ResumeError(f"{self.root} holds no run to resume{nearest(str(self.root), runs)}")
+        if not resume and existing and not overwrite:
+            advice = (
+                "continue with --resume, start again with --overwrite, or name another --workdir"
+                if is_run
+                else "name another --workdir"
+            )
+            raise ResumeError(f"{self.root} is not empty ({', '.join(existing[:5])}): {advice}")
+        foreign = [name for name in existing if name not in _OUTPUTS]
+        if overwrite and not resume and foreign and not is_run:
+            raise ResumeError(
+                f"{self.root} is no run of ours, it holds {', '.join(foreign[:5])}: name another --workdir"
+            )
+        if overwrite and not resume:
+            # Only what a run writes is deleted, never what somebody put beside it.
+            for name in set(existing) & set(_OUTPUTS):
+                path = self.root / name
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    def write_config(self, config: ConfigDict, description: Mapping[str, Any]) -> None:
+        """Writes the resolved configuration, and what the run was made with (devices, versions, motion hash)."""
+        replace_text(self.config, to_json(config) + "\n")
+        replace_text(self.run, json.dumps(description, indent=2, sort_keys=True) + "\n")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def check_resumable(record: Mapping[str, Any], config: ConfigDict, motion_hash: str | None) -> None:
+    """Raises ResumeError if the motion or a key that matters differs from the checkpoint's, naming each of them."""
+    stored_hash = record.get("motion_hash")
+    if stored_hash != motion_hash:
+        raise ResumeError(
+            "the motion clips are not those of the checkpoint: "
+            f"hash {_short(motion_hash)}, expected {_short(stored_hash)}"
+        )
+    # Equal content may have moved to another place.
+    free = FREE_ON_RESUME + (("motion.path",) if motion_hash else ())
+    old, new = dict(record["config"]), json.loads(to_json(config))
+    changed = differences(old, new, free=free)
+    changed += [d for d in differences(old.get("run", {}), new.get("run", {})) if d.key == "seed"]
+    if changed:
+        lines = "\n".join(f"  - {difference}" for difference in changed)
+        raise ResumeError(f"the configuration differs from the checkpoint's in what is learned:\n{lines}")
+
+
+def _short(digest: str | None) -> str:
+    return digest[:12] if digest else "none"

@@ -1,0 +1,1 @@
+"""Scenes: the humanoid, its options, contact materials and compiled models."""

@@ -1,0 +1,145 @@
+"""The scene: humanoid, ball and floor as one compiled MuJoCo model with the implicit PD folded in."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import mujoco
+import numpy as np
+
+from mjx_skillmimic import rotations
+from mjx_skillmimic.kinematics import Skeleton, skeleton_from_model
+from mjx_skillmimic.model import build
+from mjx_skillmimic.model.humanoid import BODIES, NUM_DOFS, NUM_JOINTS
+from mjx_skillmimic.model.options import PRESETS, SceneOptions
+from mjx_skillmimic.rotations import Array
+
+_ROOT_Q, _ROOT_V = 7, 6
+_JOINT_Q, _JOINT_V = 4 * NUM_JOINTS, NUM_DOFS
+
+
+class Coordinates(NamedTuple):
+    """What `qpos` and `qvel` mean; leading axes (...) are free. Quaternions wxyz.
+
+    root_pos (..., 3) m, world. root_quat (..., 4). joint_quat (..., 52, 4), child in parent. root_lin_vel (..., 3)
+    m/s, world. root_ang_vel (..., 3) rad/s **in the root's frame**. joint_vel (..., 52, 3) rad/s, relative, in the
+    child's frame. object_pos, object_lin_vel (..., 3), object_quat (..., 4) and object_ang_vel (..., 3): world frame.
+    """
+
+    root_pos: Array
+    root_quat: Array
+    joint_quat: Array
+    root_lin_vel: Array
+    root_ang_vel: Array
+    joint_vel: Array
+    object_pos: Array
+    object_quat: Array
+    object_lin_vel: Array
+    object_ang_vel: Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scene:
+    """A compiled scene.
+
+    model: the compiled model; its actuators are the folded PD (docs/physics.md). spec: what it was compiled from, for
+    engines that need a variant (use `spec.copy()`). kp (156,) N·m/rad and kd (156,) N·m·s/rad are the published gains,
+    before folding. effort_limit: N·m or None. humanoid_body_ids (53,) and object_body_id are MuJoCo's body ids.
+    """
+
+    options: SceneOptions
+    model: mujoco.MjModel
+    spec: mujoco.MjSpec
+    skeleton: Skeleton
+    kp: np.ndarray
+    kd: np.ndarray
+    humanoid_body_ids: np.ndarray
+    object_body_id: int
+
+    @property
+    def effort_limit(self) -> float | None:
+        return self.options.effort_limit
+
+    @property
+    def object_radius(self) -> float:
+        return self.options.ball_radius
+
+    @property
+    def timestep(self) -> float:
+        return self.options.timestep
+
+    @property
+    def substeps(self) -> int:
+        return self.options.substeps
+
+    @property
+    def control_dt(self) -> float:
+        """Seconds between two actions."""
+        return self.options.timestep * self.options.substeps
+
+    def pack(
+        self,
+        root_pos: Array,
+        root_quat: Array,
+        joint_quat: Array,
+        root_lin_vel: Array,
+        root_ang_vel: Array,
+        joint_vel: Array,
+        object_pos: Array,
+        object_quat: Array,
+        object_lin_vel: Array,
+        object_ang_vel: Array,
+    ) -> tuple[Array, Array]:
+        """qpos (..., 222) and qvel (..., 168) of `Coordinates`; NumPy or JAX, as it came."""
+        xp = rotations.namespace(root_pos, root_quat, joint_quat, object_pos)
+        lead = root_pos.shape[:-1]
+        qpos = [root_pos, root_quat, joint_quat.reshape(*lead, _JOINT_Q), object_pos, object_quat]
+        # MuJoCo's free joint has its angular velocity in the body's own frame.
+        object_spin = rotations.rotate_inverse(object_quat, object_ang_vel)
+        qvel = [root_lin_vel, root_ang_vel, joint_vel.reshape(*lead, _JOINT_V), object_lin_vel, object_spin]
+        return xp.concatenate(qpos, axis=-1), xp.concatenate(qvel, axis=-1)
+
+    def unpack(self, qpos: Array, qvel: Array) -> Coordinates:
+        """The inverse of `pack`: qpos (..., 222), qvel (..., 168)."""
+        lead = qpos.shape[:-1]
+        joints_q, object_q = qpos[..., _ROOT_Q : _ROOT_Q + _JOINT_Q], qpos[..., _ROOT_Q + _JOINT_Q :]
+        joints_v, object_v = qvel[..., _ROOT_V : _ROOT_V + _JOINT_V], qvel[..., _ROOT_V + _JOINT_V :]
+        object_quat = object_q[..., 3:]
+        return Coordinates(
+            root_pos=qpos[..., :3],
+            root_quat=qpos[..., 3:_ROOT_Q],
+            joint_quat=joints_q.reshape(*lead, NUM_JOINTS, 4),
+            root_lin_vel=qvel[..., :3],
+            root_ang_vel=qvel[..., 3:_ROOT_V],
+            joint_vel=joints_v.reshape(*lead, NUM_JOINTS, 3),
+            object_pos=object_q[..., :3],
+            object_quat=object_quat,
+            object_lin_vel=object_v[..., :3],
+            object_ang_vel=rotations.rotate(object_quat, object_v[..., 3:]),
+        )
+
+
+def build_scene(options: SceneOptions | None = None, **changes: Any) -> Scene:
+    """Builds and compiles the scene of `options` (absent: the `default` preset), with `changes` on top.
+
+    Raises TypeError for an unknown option, ValueError for a value that cannot work.
+    """
+    options = dataclasses.replace(options or PRESETS["default"], **changes)
+    spec = build.load_humanoid()
+    build.set_physics(spec, options)
+    build.set_humanoid_geoms(spec, options)
+    build.add_floor(spec, options)
+    build.add_ball(spec, options)
+    kp, kd = build.fold_pd(spec, options)
+    model = spec.compile()
+    return Scene(
+        options=options,
+        model=model,
+        spec=spec,
+        skeleton=skeleton_from_model(model),
+        kp=kp,
+        kd=kd,
+        humanoid_body_ids=np.array([model.body(name).id for name in BODIES]),
+        object_body_id=model.body(build.OBJECT).id,
+    )

@@ -1,0 +1,1 @@
+"""Physics engines behind one door: `make_physics` and the `Physics` protocol."""

@@ -1,0 +1,118 @@
+"""MJX-Warp behind the door: NVIDIA GPUs (and, slowly, CPUs)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from mujoco import mjx
+
+from mjx_skillmimic.model.scene import Scene
+from mjx_skillmimic.physics import batch, pd, variants
+from mjx_skillmimic.physics.base import PhysicsState
+from mjx_skillmimic.physics.sizing import Capacity, capacity
+from mjx_skillmimic.rotations import Array
+
+# Bits of Warp's overflow flag that mean lost contacts or rows; the others only report iteration limits.
+LOST = 1 | 2 | 4 | 8 | 16
+
+
+class MjxWarpPhysics:
+    """MuJoCo Warp through MJX, float32, all worlds in one call.
+
+    Warp's data holds no state beyond coordinates and warm start, so it is built inside every control step and
+    `PhysicsState.engine` is just the warm start (N, nv): resets cannot leak, checkpoints stay small. `overflow`
+    counts, per world, the physics steps that lost contacts or constraint rows.
+
+    Args:
+        buffers: room for contacts; absent: `sizing.capacity` of the number of worlds.
+
+    Raises:
+        ImportError: Warp is not installed.
+    """
+
+    name = "mjx-warp"
+
+    def __init__(self, scene: Scene, buffers: Capacity | None = None) -> None:
+        try:
+            import warp  # noqa: F401
+        except ImportError as error:
+            raise ImportError("the engine mjx-warp needs Warp: pip install 'mjx_skillmimic[cuda]'") from error
+        self.scene = scene
+        self.buffers = buffers
+        self._mj_model = variants.without_actuators(scene)
+        model = mjx.put_model(self._mj_model, impl="warp")
+        # Contact forces of every body are computed only on request.
+        self._model = model.tree_replace({"opt._impl.run_rne_postconstraint": True})
+        self._nodes = variants.geom_nodes(scene, self._mj_model)
+        self._edges = variants.edge_table()
+
+    def init(self, qpos: Array, qvel: Array) -> PhysicsState:
+        """N worlds at qpos (N, nq), qvel (N, nv)."""
+        return batch.new_state(qpos, qvel, engine=jnp.zeros(jnp.shape(qvel), jnp.float32))
+
+    def reset(self, state: PhysicsState, mask: Array, qpos: Array, qvel: Array) -> PhysicsState:
+        """The worlds of `mask` (N,) start over at the given coordinates."""
+        return batch.select(mask, self.init(qpos, qvel), state)
+
+    def step(self, state: PhysicsState, target: Array) -> PhysicsState:
+        """One control step with PD targets (N, 156) rad."""
+        start = self._blank(state.qpos.shape[0]).replace(
+            qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.engine
+        )
+        advance = jax.vmap(mjx.step, in_axes=(None, 0))
+
+        def substep(data: Any, _: None) -> tuple[Any, tuple[Array, ...]]:
+            applied = pd.generalised_force(self.scene, data.qpos, data.qvel, target)
+            data = advance(self._model, data.replace(qfrc_applied=applied))
+            return data, (data._impl.cfrc_ext[..., 3:], self._edges_of(data))
+
+        data, (force, edges) = jax.lax.scan(substep, start, None, length=self.scene.substeps)
+        force = jnp.mean(force, axis=0)
+        lost = (data._impl.overflow & LOST) != 0
+        return state.replace(
+            qpos=data.qpos,
+            qvel=data.qvel,
+            engine=data.qacc_warmstart,
+            body_force=force[:, self.scene.humanoid_body_ids],
+            object_force=force[:, self.scene.object_body_id],
+            edges=jnp.any(edges, axis=0),
+            overflow=state.overflow + lost.reshape(state.overflow.shape).astype(jnp.int32),
+        )
+
+    def _blank(self, worlds: int) -> Any:
+        """Fresh Warp data of `worlds` worlds; zeros are made on the device, not embedded in the program."""
+        buffers = self.buffers or capacity(self.scene, worlds)
+
+        def one(_: Array) -> Any:
+            with jax.ensure_compile_time_eval():
+                data = mjx.make_data(
+                    self._mj_model,
+                    impl="warp",
+                    naconmax=buffers.naconmax,
+                    naccdmax=buffers.naccdmax,
+                    njmax=buffers.njmax,
+                )
+            return jax.tree.map(_lazy_zeros, data)
+
+        return jax.vmap(one)(jnp.arange(worlds))
+
+    def _edges_of(self, data: Any) -> Array:
+        """Edges (N, 3) of the contacts of the physics step just made; the contact buffer mixes all worlds."""
+        impl = data._impl
+        used = jnp.arange(impl.contact__dist.shape[0]) < impl.nacon[0]
+        touching = used & (impl.contact__dist < impl.contact__includemargin)
+        nodes = jnp.asarray(self._nodes)[impl.contact__geom]
+        kinds = jnp.asarray(self._edges)[nodes[:, 0], nodes[:, 1]] & touching[:, None]
+        world = jnp.where(used, impl.contact__worldid, 0)
+        found = jnp.zeros((data.qpos.shape[0], kinds.shape[-1]), jnp.int32)
+        return found.at[world].max(kinds.astype(jnp.int32)) > 0
+
+
+def _lazy_zeros(leaf: Any) -> Any:
+    """`leaf`, or an equal array of zeros that XLA writes itself."""
+    if isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer) and not np.any(np.asarray(leaf)):
+        return jnp.zeros(leaf.shape, leaf.dtype)
+    return leaf

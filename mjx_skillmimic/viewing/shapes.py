@@ -1,0 +1,73 @@
+"""What the figures are made of: spheres, capsules and boxes, each fixed to a body."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import mujoco
+
+KINDS = ("sphere", "capsule", "box")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shapes:
+    """S primitives, as arrays so that a whole frame is posed in one operation.
+
+    kind (S,) int index into `KINDS`; body (S,) int; size (S, 3) m: radius of a sphere, radius and half length (along
+    local z) of a capsule, half sides of a box; pos (S, 3) m and quat (S, 4) wxyz in the body's frame.
+    """
+
+    kind: np.ndarray
+    body: np.ndarray
+    size: np.ndarray
+    pos: np.ndarray
+    quat: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+def shapes_from_model(model: mujoco.MjModel, body_names: tuple[str, ...]) -> Shapes:
+    """The geoms of the named bodies of a compiled model; `Shapes.body` counts in the order of `body_names`.
+
+    Raises ValueError for a geom that is none of `KINDS`.
+    """
+    import mujoco
+
+    kinds = {
+        int(mujoco.mjtGeom.mjGEOM_SPHERE): 0,
+        int(mujoco.mjtGeom.mjGEOM_CAPSULE): 1,
+        int(mujoco.mjtGeom.mjGEOM_BOX): 2,
+    }
+    bodies = {model.body(name).id: i for i, name in enumerate(body_names)}
+    geoms = [g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies]
+    for g in geoms:
+        if int(model.geom_type[g]) not in kinds:
+            raise ValueError(f"geom {model.geom(g).name!r}: expected {', '.join(KINDS)}, got type {model.geom_type[g]}")
+    return Shapes(
+        kind=np.array([kinds[int(model.geom_type[g])] for g in geoms], np.int32),
+        body=np.array([bodies[int(model.geom_bodyid[g])] for g in geoms], np.int32),
+        size=model.geom_size[geoms].astype(np.float32),
+        pos=model.geom_pos[geoms].astype(np.float32),
+        quat=model.geom_quat[geoms].astype(np.float32),
+    )
+
+
+@functools.cache
+def humanoid_shapes(path: str | Path | None = None) -> Shapes:
+    """The BallPlay humanoid's geoms, from the file given or the humanoid of the default scene."""
+    import mujoco
+
+    from mjx_skillmimic.model.humanoid import BODIES
+
+    if path is None:
+        from mjx_skillmimic.model.scene import build_scene
+
+        return shapes_from_model(build_scene().model, BODIES)
+    return shapes_from_model(mujoco.MjModel.from_xml_path(str(path)), BODIES)
