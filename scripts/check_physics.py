@@ -22,6 +22,7 @@ from mjx_skillmimic import rotations
 from mjx_skillmimic.model.options import scene_options
 from mjx_skillmimic.model.scene import Scene, build_scene
 from mjx_skillmimic.physics import contract
+from mjx_skillmimic.physics.base import Physics, PhysicsState
 from mjx_skillmimic.physics.registry import make_physics, resolve_engine
 
 PERCENTILES = (50, 95, 99, 100)
@@ -44,7 +45,7 @@ def clip_states(scene: Scene, motion: str, count: int, seed: int) -> tuple[np.nd
         def move(x: np.ndarray, rate: float = rate) -> np.ndarray:
             return np.concatenate([np.zeros_like(x[:1]), (x[1:] - x[:-1]) * rate])
 
-        identity = np.tile(np.float32([1, 0, 0, 0]), (clip.num_frames, 1))
+        identity = np.tile(np.array([1, 0, 0, 0], np.float32), (clip.num_frames, 1))
         q, v = scene.pack(
             clip.root_pos,
             quat,
@@ -67,14 +68,14 @@ def clip_states(scene: Scene, motion: str, count: int, seed: int) -> tuple[np.nd
     return q, v.astype(np.float32).astype(np.float64), t.astype(np.float32).astype(np.float64)
 
 
-def speed(physics: object, qpos: np.ndarray, qvel: np.ndarray, worlds: int, steps: int = 64) -> tuple[float, int]:
+def speed(physics: Physics, qpos: np.ndarray, qvel: np.ndarray, worlds: int, steps: int = 64) -> tuple[float, int]:
     """Control steps a second of `worlds` worlds in one scan with random targets, and the greatest overflow."""
     pick = np.arange(worlds) % len(qpos)
     noise = 0.3 * np.random.default_rng(0).normal(size=(steps, 156)).astype(np.float32)
 
     @jax.jit
-    def roll(state: object) -> object:
-        def one(state: object, target: jax.Array) -> tuple[object, None]:
+    def roll(state: PhysicsState) -> PhysicsState:
+        def one(state: PhysicsState, target: jax.Array) -> tuple[PhysicsState, None]:
             return physics.step(state, jnp.broadcast_to(target, (worlds, 156))), None
 
         return jax.lax.scan(one, state, jnp.asarray(noise))[0]

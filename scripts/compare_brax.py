@@ -3,7 +3,7 @@
     python scripts/compare_brax.py --out docs/results/compare_brax.json
 
 Both learn a Gaussian policy with a learned, observation-independent σ and separate ReLU networks. What cannot be made
-equal is listed under "differences" in the result. Exits with 1 where our mean final return is below `--margin` of brax's.
+equal is listed under "differences" in the result. Exits with 1 where our mean final return is below --margin of brax's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from brax import envs
+from brax.training.acme import running_statistics
 from brax.training.agents.ppo import networks as brax_networks
 from brax.training.agents.ppo import train as brax_ppo
 
@@ -32,19 +33,18 @@ from mjx_skillmimic.learning.options import default_ppo
 from mjx_skillmimic.learning.policy import make_policy
 from mjx_skillmimic.learning.ppo import jit_iteration, make_train
 
-TASK = {"env": "inverted_pendulum", "backend": "generalized", "episode_length": 250}
+TASK: dict[str, Any] = {"env": "inverted_pendulum", "backend": "generalized", "episode_length": 250}
 SETTINGS: dict[str, Any] = {
     "num_envs": 128,
     "horizon": 16,
     "num_minibatches": 4,
     "num_epochs": 4,
-    "iterations": 32,
+    "iterations": 64,
     "learning_rate": 1e-3,
     "discount": 0.97,
     "gae_lambda": 0.95,
     "clip_ratio": 0.2,
     "entropy_coef": 1e-3,
-    "max_grad_norm": 1.0,
     "init_std": 0.6,
     "hidden": [64, 64],
 }
@@ -53,7 +53,7 @@ CURVE_POINTS = 4
 DIFFERENCES = [
     "ours: value loss ×5 on normalised targets, bounds loss ×10; brax: ×0.5 on raw targets, no bounds loss",
     "ours: a time-out bootstraps V of the final observation; brax: its advantage of a truncated step is zero",
-    "ours: advantages normalised over the batch, each minibatch holds random samples; brax: per minibatch, whole rollouts",
+    "ours: advantages normalised over the batch, minibatches of random samples; brax: per minibatch, of whole rollouts",
     "ours: resets draw a new initial state; brax: resets replay the first one of each world",
     "ours: PyTorch's initialisation, final layer × 0.01; brax: LeCun uniform",
 ]
@@ -67,17 +67,18 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     env = ClippedActions(envs.get_environment(TASK["env"], backend=TASK["backend"]))
-    evaluate = make_evaluation(env)
-    learners = {"ours": make_ours(env), "brax": functools.partial(train_brax, env)}
+    learners = {"ours": make_ours(env), "brax": make_brax(env)}
+    evaluations = {name: make_evaluation(env, act) for name, (_, act) in learners.items()}
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in learners}
     budgets = [samples(iterations) for iterations in checkpoints()]
     print(f"{'learner':8s} {'seed':>4s} {'seconds':>8s}   return after " + " ".join(f"{n:>8d}" for n in budgets))
     for seed in arguments.seeds:
-        for name, learner in learners.items():
+        for name, (train, _) in learners.items():
             start = time.perf_counter()
-            policies = learner(seed)
+            policies = train(seed)
             seconds = time.perf_counter() - start
-            curve = {steps: float(evaluate(fn, jax.random.PRNGKey(1000 + seed))) for steps, fn in policies.items()}
+            key = jax.random.PRNGKey(1000 + seed)
+            curve = {steps: float(evaluations[name](params, key)) for steps, params in policies.items()}
             runs[name].append(
                 {"seed": seed, "seconds": round(seconds, 1), "curve": curve, "return": curve[budgets[-1]]}
             )
@@ -109,14 +110,14 @@ class ClippedActions(envs.Wrapper):
         return self.env.step(state, jnp.clip(action, -1.0, 1.0))
 
 
-def make_evaluation(env: Any) -> Any:
-    """`evaluate(policy, key)`: mean return of one deterministic episode in each of `EVAL_EPISODES` worlds."""
+def make_evaluation(env: Any, act: Any) -> Any:
+    """`evaluate(params, key)` with `act(params, obs)`: mean return of one episode in each of `EVAL_EPISODES` worlds."""
     adapter = BraxAdapter(env, TASK["episode_length"])
 
-    def evaluate(policy: Any, key: jax.Array) -> jax.Array:
+    def evaluate(params: Any, key: jax.Array) -> jax.Array:
         def step(carry: Any, _: None) -> tuple[Any, None]:
             state, alive, total = carry
-            state = adapter.step(state, policy(state.obs))
+            state = adapter.step(state, act(params, state.obs))
             return (state, alive * (1.0 - state.done), total + alive * state.reward), None
 
         state = adapter.reset(jax.random.split(key, EVAL_EPISODES))
@@ -124,14 +125,14 @@ def make_evaluation(env: Any) -> Any:
         (_, _, total), _ = jax.lax.scan(step, carry, length=TASK["episode_length"])
         return jnp.mean(total)
 
-    return jax.jit(evaluate, static_argnums=0)
+    return jax.jit(evaluate)
 
 
-def make_ours(env: Any) -> Any:
-    """`train(seed)` with the default preset, changed to the shared settings; compiled once for all seeds."""
+def make_ours(env: Any) -> tuple[Any, Any]:
+    """`train(seed)` and `act` with the default preset, changed to the shared settings; compiled once for all seeds."""
     shared = ("num_envs", "horizon", "num_epochs", "learning_rate", "discount", "gae_lambda", "clip_ratio")
     options = default_ppo(
-        **{name: SETTINGS[name] for name in (*shared, "entropy_coef", "max_grad_norm")},
+        **{name: SETTINGS[name] for name in (*shared, "entropy_coef")},
         minibatch_size=SETTINGS["num_envs"] * SETTINGS["horizon"] // SETTINGS["num_minibatches"],
         lr_schedule="constant",
         actor_hidden=tuple(SETTINGS["hidden"]),
@@ -148,29 +149,29 @@ def make_ours(env: Any) -> Any:
             state, _ = iterate(state)
             if iteration in checkpoints():
                 # Copies: the next iteration takes the state's buffers.
-                params, moments = jax.tree.map(jnp.copy, (state.params, state.obs_moments))
-                policies[state.env_steps] = functools.partial(make_policy(options, params, moments), rng=None)
+                policies[state.env_steps] = jax.tree.map(jnp.copy, (state.params, state.obs_moments))
         return policies
 
-    return train
+    def act(policy: Any, obs: jax.Array) -> jax.Array:
+        return make_policy(options, *policy)(obs, None)
+
+    return train, act
 
 
 def restore_device_put_replicated() -> None:
     """brax 0.14 still calls a function that newer JAX has removed; the same for one device or several."""
     if not hasattr(jax, "device_put_replicated"):
-        jax.device_put_replicated = lambda tree, devices: jax.tree.map(lambda x: jnp.stack([x] * len(devices)), tree)
+
+        def replicate(tree: Any, devices: Any) -> Any:
+            return jax.tree.map(lambda x: jnp.stack([x] * len(devices)), tree)
+
+        setattr(jax, "device_put_replicated", replicate)  # noqa: B010
 
 
-def train_brax(env: Any, seed: int) -> dict[int, Any]:
-    """brax's own trainer with the shared settings; it makes exactly `iterations` training steps."""
+def make_brax(env: Any) -> tuple[Any, Any]:
+    """`train(seed)` and `act` of brax's own trainer with the shared settings."""
     restore_device_put_replicated()
     worlds, minibatches = SETTINGS["num_envs"], SETTINGS["num_minibatches"]
-    policies: dict[int, Any] = {}
-
-    def keep(steps: int, make_inference: Any, params: Any) -> None:
-        infer = make_inference(jax.tree.map(jnp.copy, params), deterministic=True)
-        policies[int(steps)] = lambda obs: infer(obs, jax.random.PRNGKey(0))[0]
-
     factory = functools.partial(
         brax_networks.make_ppo_networks,
         policy_hidden_layer_sizes=tuple(SETTINGS["hidden"]),
@@ -180,7 +181,8 @@ def train_brax(env: Any, seed: int) -> dict[int, Any]:
         noise_std_type="log",
         init_noise_std=SETTINGS["init_std"],
     )
-    brax_ppo.train(
+    train_fn = functools.partial(
+        brax_ppo.train,
         env,
         num_timesteps=samples(SETTINGS["iterations"]),
         episode_length=TASK["episode_length"],
@@ -194,15 +196,27 @@ def train_brax(env: Any, seed: int) -> dict[int, Any]:
         gae_lambda=SETTINGS["gae_lambda"],
         clipping_epsilon=SETTINGS["clip_ratio"],
         entropy_cost=SETTINGS["entropy_coef"],
-        max_grad_norm=SETTINGS["max_grad_norm"],
         normalize_observations=True,
         network_factory=factory,
-        seed=seed,
         num_evals=CURVE_POINTS + 1,
         run_evals=False,
-        policy_params_fn=keep,
     )
-    return policies
+    network = factory(env.observation_size, env.action_size, preprocess_observations_fn=running_statistics.normalize)
+    make_inference = brax_networks.make_inference_fn(network)
+
+    def train(seed: int) -> dict[int, Any]:
+        policies: dict[int, Any] = {}
+
+        def keep(steps: int, _: Any, params: Any) -> None:
+            policies[int(steps)] = jax.tree.map(jnp.copy, params)
+
+        train_fn(seed=seed, policy_params_fn=keep)
+        return {steps: policies[steps] for steps in map(samples, checkpoints())}
+
+    def act(params: Any, obs: jax.Array) -> jax.Array:
+        return make_inference(params, deterministic=True)(obs, jax.random.PRNGKey(0))[0]
+
+    return train, act
 
 
 def write(path: Path, results: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
         if error.dump:
             print(f"replay them: python scripts/replay_dump.py {error.dump}", file=sys.stderr)
         return 3
-    except (runner.ResumeError, MotionFormatError, FileNotFoundError) as error:
+    except (runner.ResumeError, runner.CheckpointError, MotionFormatError, FileNotFoundError) as error:
         return _refuse(error)
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import tracemalloc
 import zipfile
@@ -180,7 +181,8 @@ def test_given_labels_are_checked(tmp_path, skill):
 
 
 def test_what_is_not_a_file(tmp_path):
-    for path in (tmp_path, tmp_path / "003_absent.pt"):
+    os.mkfifo(tmp_path / "003_pipe.pt")
+    for path in (tmp_path, tmp_path / "003_absent.pt", tmp_path / "003_pipe.pt"):
         with pytest.raises(MotionFormatError, match="expected a motion file"):
             read_pt(path)
 

@@ -83,7 +83,13 @@ def toy_config(iterations: int, **run: object) -> ConfigDict:
         "critic_hidden": (16,),
         "learning_rate": 1e-4,
     }
-    settings = {"total_env_steps": 32 * iterations, "checkpoint_every": 5, "eval_every": 0, "tensorboard": False} | run
+    settings = {
+        "total_env_steps": 32 * iterations,
+        "checkpoint_every": 5,
+        "eval_every": 0,
+        "video_every": 0,
+        "tensorboard": False,
+    } | run
     config = ConfigDict({"ppo": ppo, "eval": {"episodes": 1}, "motion": {"path": ""}, "run": run_defaults(**settings)})
     return config.lock()
 

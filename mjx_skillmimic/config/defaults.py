@@ -25,7 +25,7 @@ def run_defaults(**changes: object) -> ConfigDict:
             "checkpoint_env_state": True,
             "eval_every": 100,
             "eval_episodes": 64,
-            "video_every": 0,
+            "video_every": 500,
             # Largest tolerated fraction of an iteration's env steps that ended in a non-finite state.
             "max_nonfinite_fraction": 1e-3,
             # Largest tolerated number of gradient steps that were skipped as non-finite since the run was started.

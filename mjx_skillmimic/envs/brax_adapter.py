@@ -48,7 +48,8 @@ class BraxAdapter:
 
     def step(self, state: Any, action: Array) -> Any:
         """One step of all worlds; those that ended continue from a new initial state."""
-        stepped = jax.vmap(self._env.step)(state, action)
+        # Some environments only ever raise `done`, so it must be lowered for the new episode.
+        stepped = jax.vmap(self._env.step)(state.replace(done=jnp.zeros_like(state.done)), action)
         steps = state.info["steps"] + 1.0
         terminated = jnp.asarray(stepped.done, jnp.float32)
         truncation = jnp.where(steps >= self.episode_length, 1.0 - terminated, 0.0)

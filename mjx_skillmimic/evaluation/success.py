@@ -16,7 +16,6 @@ TARGET_RADIUS = 0.5  # m
 DRIBBLE_REACH = 0.3  # m, wrist to ball centre
 DRIBBLE_SPEED = 2.0  # m/s, vertical
 HELD_REACH = 0.35  # m: palm and ball radius are about 0.2, bent wrists up to 0.3
-AWAY_REACH = 0.4  # m
 HELD_STEPS = 10
 
 
@@ -73,7 +72,7 @@ def _peak(e: Episodes) -> np.ndarray:
 
 def _away_before(e: Episodes) -> np.ndarray:
     """(N, T) the ball has been out of reach at this or an earlier valid step."""
-    away = (_wrist_distance(e).min(axis=-1) > AWAY_REACH) & e.valid
+    away = (_wrist_distance(e).min(axis=-1) > HELD_REACH) & e.valid
     return np.maximum.accumulate(away, axis=1)
 
 
@@ -110,13 +109,13 @@ DRIBBLE = SuccessRule(
 SHOT = SuccessRule("shot", "ball within 0.5 m of the reference ball's highest point, root > 0.5 m, any step", _peak)
 CATCH = SuccessRule(
     "catch",
-    "after the ball was farther than 0.4 m from both wrists, it stays for 10 steps in a row within 0.35 m of one and "
+    "after the ball was farther than 0.35 m from both wrists, it stays for 10 steps in a row within that of one and "
     "above 0.5 m, root > 0.5 m, with a hand touching it at least once",
     _caught,
 )
 PASS = SuccessRule(
     "pass",
-    "after the ball was farther than 0.4 m from both wrists, it comes within 0.5 m of the reference ball's last "
+    "after the ball was farther than 0.35 m from both wrists, it comes within 0.5 m of the reference ball's last "
     "position, root > 0.5 m",
     _delivered,
 )
@@ -124,7 +123,7 @@ FINISHED = SuccessRule(
     "finished", "at the clip's last frame root > 0.5 m and ball within 0.5 m of the reference ball", _finished
 )
 
-# Labels of the published clips (skillmimic.md §3.2), then of our own (mjx_skillmimic/motion/clips).
+# Labels of the published clips (skillmimic.md §3.2); from 50 on, those of our own that have no counterpart there.
 RULES: dict[int, SuccessRule] = {
     1: PICK_UP,
     2: CATCH,
@@ -135,10 +134,6 @@ RULES: dict[int, SuccessRule] = {
     **dict.fromkeys((40, 41, 42, 43, 44, 45), DRIBBLE),
     50: CATCH,
     51: DRIBBLE,
-    52: DRIBBLE,
-    53: PICK_UP,
-    54: PASS,
-    55: SHOT,
 }
 
 

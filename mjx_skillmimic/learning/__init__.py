@@ -1,1 +1,1 @@
-"""PPO in the Brax style: networks, normalisers, losses and one jitted `train_iteration`."""
+"""Learning: PPO as one pure iteration, and the loop that logs, saves, evaluates and resumes around it."""

@@ -38,8 +38,14 @@ def engine_of(env: Any) -> str:
 
 
 def motion_hash_of(env: Any) -> str | None:
-    """The hash of an environment's motion clips, None if it has none."""
-    return getattr(env, "motion_hash", None)
+    """The hash of an environment's motion clips (its `motion_hash`, or of its `clips`), None if it has none."""
+    if hasattr(env, "motion_hash"):
+        return env.motion_hash
+    if not hasattr(env, "clips"):
+        return None
+    from mjx_skillmimic.motion.library import motion_hash
+
+    return motion_hash(env.clips)
 
 
 def expected_compile_seconds(engine: str) -> int | None:
@@ -68,6 +74,6 @@ def header(description: dict[str, Any]) -> str:
             f"devices    {devices}",
             f"engine     {description['engine']}",
             f"versions   {', '.join(f'{name} {version}' for name, version in description['versions'].items())}",
-            f"compiling  {compiling}, less when cached",
+            f"compiling  {compiling}",
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,52 +14,65 @@ from ml_collections import ConfigDict
 
 from mjx_skillmimic.learning import policy
 from mjx_skillmimic.learning.loop import Hooks
-from mjx_skillmimic.learning.options import PPOOptions, from_mapping
+from mjx_skillmimic.learning.options import from_mapping
 
 
 def clip_hooks(config: ConfigDict, env: Any) -> Hooks:
-    """Hooks for an environment of clips such as BallPlay, from `config.ppo`, `config.run` and the environment's sections."""
-    options = from_mapping(config.ppo)
-    return Hooks(
-        evaluate=ClipEvaluation(config, env, options) if config.run.eval_every else None,
-        export=lambda state, path, metadata: export_policy(options, state, path, metadata),
-    )
+    """Hooks for an environment of clips such as BallPlay; reads `config.ppo`, `config.run` and what the task reads."""
+    runs = ClipRuns(config, env)
+    return Hooks(evaluate=runs.evaluate, video=runs.video, export=runs.export)
 
 
-def export_policy(options: PPOOptions, state: Any, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Writes the policy of a training state as one .npz."""
-    policy.save_policy(path, policy.bundle(options, state.params, state.obs_moments, metadata))
+class ClipRuns:
+    """Whole clips with the mean action of a training state, in an environment of their own whose worlds never end.
 
-
-class ClipEvaluation:
-    """`evaluate(state, iteration)`: the mean action from the published test start of each clip, to the clip's end.
-
-    `config.run.eval_episodes` episodes, clips in turn; always the same ones. The rollout is compiled on the first call.
+    Environment and rollouts are built on first use and serve every later state.
     """
 
-    def __init__(self, config: ConfigDict, env: Any, options: PPOOptions) -> None:
-        self._config, self._clips, self._options = config, env.clips, options
-        self._rollout: Any = None
+    def __init__(self, config: ConfigDict, env: Any) -> None:
+        self._config, self._training_env, self._options = config, env, from_mapping(config.ppo)
+        self._evaluation: Any = None
+        self._recorder: Any = None
+        self._videos = 0
 
-    def __call__(self, state: Any, iteration: int) -> dict[str, float]:
-        from mjx_skillmimic.evaluation import policies, records, report
+    def export(self, state: Any, path: Path, metadata: Mapping[str, Any]) -> None:
+        """Writes the policy of a training state as one .npz."""
+        policy.save_policy(path, self._bundle(state, metadata))
 
-        bundle = policy.bundle(self._options, state.params, state.obs_moments)
-        agent = policies.from_bundle(bundle)
-        if self._rollout is None:
-            self._prepare(agent)
-        record = self._rollout(agent.parameters, self._clip, self._frame, jax.random.key(0))
-        episodes = records.to_episodes(
-            record, self._env.tables.motions, np.asarray(self._clip), np.asarray(self._frame)
-        )
-        return report.numbers(episodes)
+    def evaluate(self, state: Any, iteration: int) -> dict[str, float]:
+        """`config.run.eval_episodes` episodes from the published test start, clips in turn; always the same ones."""
+        from mjx_skillmimic.evaluation import policies, records, report, rollouts
 
-    def _prepare(self, agent: Any) -> None:
+        agent = policies.from_bundle(self._bundle(state))
+        motions = self._env.tables.motions
+        lengths = np.asarray(motions.lengths)
+        clip, frame = rollouts.draw_starts(lengths, self._config.run.eval_episodes)
+        if self._evaluation is None:
+            self._evaluation = rollouts.make_rollout(self._env, agent, int((lengths[clip] - 1 - frame).max()))
+        record = self._evaluation(agent.parameters, jnp.asarray(clip), jnp.asarray(frame), jax.random.key(0))
+        return report.numbers(records.to_episodes(record, motions, clip, frame))
+
+    def video(self, state: Any, iteration: int, path: Path) -> None:
+        """One episode with the clip as a ghost, the next clip each time. Raises VideoError if nothing can draw it."""
+        from mjx_skillmimic.evaluation import policies
+        from mjx_skillmimic.viewing import sources
+        from mjx_skillmimic.viewing.video import write_video
+
+        agent = policies.from_bundle(self._bundle(state), name=f"after iteration {iteration}")
+        lengths = np.asarray(self._env.tables.motions.lengths)
+        if self._recorder is None:
+            self._recorder = sources.make_recorder(self._env, agent, int(lengths.max()))
+        clip = self._videos % len(lengths)
+        self._videos += 1
+        write_video(sources.rollout_trajectory(self._env, agent, clip, recorder=self._recorder), path)
+
+    @functools.cached_property
+    def _env(self) -> Any:
         from mjx_skillmimic import envs
         from mjx_skillmimic.evaluation import rollouts
 
-        self._env = envs.load(self._config.env, rollouts.evaluation_config(self._config), clips=self._clips)
-        lengths = np.asarray(self._env.tables.motions.lengths)
-        clip, frame = rollouts.draw_starts(lengths, self._config.run.eval_episodes)
-        self._clip, self._frame = jnp.asarray(clip), jnp.asarray(frame)
-        self._rollout = rollouts.make_rollout(self._env, agent, int((lengths[clip] - 1 - frame).max()))
+        config = rollouts.evaluation_config(self._config)
+        return envs.load(self._config.env, config, clips=self._training_env.clips)
+
+    def _bundle(self, state: Any, metadata: Mapping[str, Any] | None = None) -> policy.PolicyBundle:
+        return policy.bundle(self._options, state.params, state.obs_moments, metadata)

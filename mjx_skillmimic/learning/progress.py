@@ -34,7 +34,8 @@ class Row:
         if "reward" in metrics:
             cells["reward"] = f"{metrics['reward']:.4f}"
         for name, value in metrics.items():
-            if name.startswith(FACTOR_PREFIX):
+            # A factor of exactly 1 is switched off; the total is the reward itself.
+            if name.startswith(FACTOR_PREFIX) and value != 1.0 and name != f"{FACTOR_PREFIX}total":
                 cells[name.removeprefix(FACTOR_PREFIX)] = f"{value:.3f}"
         if "episode/length" in metrics:
             cells["episode"] = f"{metrics['episode/length']:.1f}"
@@ -133,7 +134,7 @@ class LiveProgress:
         columns = list(dict.fromkeys(name for cells in rows for name in cells if name != "ETA"))
         table = Table(box=None, pad_edge=False)
         for name in [*columns, "ETA"]:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name, justify="right", overflow="fold")
         for cells in rows:
             table.add_row(*(cells.get(name, "") for name in [*columns, "ETA"]))
         return table

@@ -8,12 +8,13 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mjx_skillmimic.learning import ppo
+from mjx_skillmimic.learning.checkpoint import CheckpointError
 from mjx_skillmimic.learning.loop import Hooks, Loop, MakeTrain, NonfiniteError, RunResult
 from mjx_skillmimic.learning.progress import Progress, make_progress
 from mjx_skillmimic.learning.signals import GracefulStop
 from mjx_skillmimic.learning.workdir import ResumeError, Workdir
 
-__all__ = ["Hooks", "NonfiniteError", "ResumeError", "RunResult", "run"]
+__all__ = ["CheckpointError", "Hooks", "NonfiniteError", "ResumeError", "RunResult", "run"]
 
 
 def run(
@@ -30,10 +31,14 @@ def run(
 ) -> RunResult:
     """Trains until `config.run.total_env_steps`, a signal or `config.run.max_minutes`; leaves everything in workdir.
 
-    env: what `make_train(env, config.ppo)` takes; its `physics.name` and `motion_hash` are used where it has them.
-    Reads the sections `ppo` (num_envs, horizon) and `run` (see `config.run_defaults`). Raises ResumeError before
-    compiling if the folder or the configuration do not allow the run, NonfiniteError with a dump when too many worlds
-    or updates were non-finite, and whatever the evaluation raises.
+    env: what `make_train(env, config.ppo)` takes; its `physics.name` and `motion_hash` or `clips` are used if there.
+    Reads the sections `ppo` (num_envs, horizon) and `run` (see `config.run_defaults`).
+
+    Raises:
+        ResumeError: before compiling, if the folder or the configuration do not allow the run.
+        CheckpointError: the checkpoint's state does not fit.
+        NonfiniteError: too many worlds or updates were non-finite; with a dump.
+        Exception: whatever the evaluation raises, after saving.
     """
     folder = Workdir(Path(workdir))
     folder.prepare(resume=resume, overwrite=overwrite)

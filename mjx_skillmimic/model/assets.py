@@ -9,11 +9,12 @@ from mjx_skillmimic.kinematics import Skeleton, skeleton_from_model
 
 
 def assets_dir() -> Path:
-    """The folder `assets_mjcf` beside the package. Raises FileNotFoundError if the package was moved away from it."""
-    folder = Path(__file__).resolve().parents[2] / "assets_mjcf"
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}: install the checkout with `pip install -e .`, or run from it")
-    return folder
+    """The folder `assets_mjcf`: inside an installed package, beside it in a checkout. Raises FileNotFoundError."""
+    package = Path(__file__).resolve().parents[1]
+    for parent in (package, package.parent):
+        if (parent / "assets_mjcf").is_dir():
+            return parent / "assets_mjcf"
+    raise FileNotFoundError(f"no folder assets_mjcf in {package} or beside it: was the package moved away from it?")
 
 
 @functools.cache

@@ -25,7 +25,8 @@ class StartOptions:
     """What to correct; the values are the `default` preset. `reference` corrects nothing (skillmimic.md §12 item 8).
 
     lift_object: the ball's lowest point is at the floor or above. push_object: the ball leaves the humanoid's geoms by
-    about the shortest way, until it overlaps by `slop` m (negative: a gap); between two hands it ends where both overlap alike.
+    about the shortest way, until it overlaps by `slop` m (negative: a gap); between two hands it ends where both
+    overlap alike.
     feet_depth: m; the root is raised until no foot is deeper in the floor; None leaves it. The ball rises with it by
     no more than its own corrections ask for.
     max_push: m; no ball is moved further by `push_object`.
@@ -108,7 +109,9 @@ def _push_out(
         best[better], best_depth[better] = centre[better], deepest[better]
         push = np.maximum(deepest - options.slop, 0.0) * min(1.0, 12.0 / (step + 1.0))
         # a frame that is free stays at the first free place, which is the nearest that this walk finds
-        centre = np.where((best_depth <= options.slop + 1e-4)[:, None], best, centre + push[:, None] * normal[rows, worst])
+        centre = np.where(
+            (best_depth <= options.slop + 1e-4)[:, None], best, centre + push[:, None] * normal[rows, worst]
+        )
         away = centre - start
         length = np.linalg.norm(away, axis=-1, keepdims=True)
         centre = start + away * np.minimum(1.0, options.max_push / np.maximum(length, 1e-9))

@@ -23,5 +23,5 @@ class ContactMaterial:
 BODY = ContactMaterial((0.02, 1.0), (0.9, 0.95, 0.001, 0.5, 2.0))
 
 # e = 0.805 and 0.405: the averages of the materials of ball (0.81), floor (0.8) and body (0), skillmimic.md §2.1.
-BALL_FLOOR = ContactMaterial((-8394.0, -17.7), (0.2444, 0.9, 0.0468, 0.2071, 1.861))
+BALL_FLOOR = ContactMaterial((-8815.0, -19.09), (0.1209, 0.9, 0.05068, 0.1205, 2.251))
 BALL_BODY = ContactMaterial((-3418.0, -38.36), (0.4219, 0.9, 0.01091, 0.6347, 1.0))

@@ -34,13 +34,13 @@ _BROKEN = (
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """The contents of a regular file. Raises MotionFormatError if there is none, or it is empty or too large."""
     try:
+        status = os.stat(path)  # before opening, which would wait for a pipe's other end
+        if not stat.S_ISREG(status.st_mode):
+            raise MotionFormatError(path, "something that is not a regular file", "a motion file")
+        if status.st_size > MAX_FILE_BYTES:
+            found = f"a file of {status.st_size} bytes"
+            raise MotionFormatError(path, found, f"a clip of at most {MAX_FRAMES} frames")
         with Path(path).open("rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise MotionFormatError(path, "something that is not a regular file", "a motion file")
-            if status.st_size > MAX_FILE_BYTES:
-                found = f"a file of {status.st_size} bytes"
-                raise MotionFormatError(path, found, f"a clip of at most {MAX_FRAMES} frames")
             data = file.read(status.st_size)
     except OSError as error:
         raise MotionFormatError(path, f"no readable file ({error.strerror})", "a motion file") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, TypeVar
 
 import jax
@@ -35,3 +36,12 @@ def select(mask: Array, first: T, second: T) -> T:
         return jnp.where(jnp.reshape(mask, (-1, *[1] * (a.ndim - 1))), a, b)
 
     return jax.tree.map(one, first, second)
+
+
+def show_nonfinite(state: PhysicsState, target: Array, stepped: PhysicsState) -> PhysicsState:
+    """`stepped`, with NaN coordinates in worlds that were not finite before: an engine may normalise a NaN away."""
+    finite = [jnp.all(jnp.isfinite(x), axis=-1) for x in (state.qpos, state.qvel, state.engine, target)]
+    ok = jnp.all(jnp.stack(finite), axis=0)[:, None]
+    return dataclasses.replace(
+        stepped, qpos=jnp.where(ok, stepped.qpos, jnp.nan), qvel=jnp.where(ok, stepped.qvel, jnp.nan)
+    )

@@ -18,6 +18,7 @@ from mjx_skillmimic.model.scene import Scene
 from mjx_skillmimic.physics.base import EDGES, Physics
 
 FLAG_FORCE = 0.1  # N, the published threshold of "in contact" (skillmimic.md §6.3)
+_LEGS = tuple(name for name in BODIES if name[2:] in ("Hip", "Knee", "Ankle", "Toe"))
 _EDGE_OF = {
     frozenset(("hand", "object")): "hands_object",
     frozenset(("body", "object")): "body_object",
@@ -126,11 +127,11 @@ class Tolerance:
     edges: float
 
 
-# MJX-JAX tests fewer contact points of boxes and solves in float32 (docs/physics.md).
+# The MJX engines solve in float32; box against box gives other contact points than in C (docs/physics.md).
 TOLERANCES = {
     "mujoco": Tolerance(qvel=2e-3, force=1.0, share=0.99, flags=0.9999, edges=1.0),
     "mjx-warp": Tolerance(qvel=5e-3, force=2.0, share=0.98, flags=0.999, edges=0.99),
-    "mjx-jax": Tolerance(qvel=5e-2, force=20.0, share=0.90, flags=0.998, edges=0.99),
+    "mjx-jax": Tolerance(qvel=3e-2, force=20.0, share=0.97, flags=0.999, edges=0.99),
 }
 
 
@@ -151,9 +152,16 @@ def synthetic_states(scene: Scene, count: int, seed: int = 0) -> tuple[np.ndarra
     from mjx_skillmimic.kinematics import forward_kinematics
 
     rng = np.random.default_rng(seed)
-    upright = rotations.multiply(rotations.about_z(rng.uniform(-3, 3, count)), rotations.exp(np.array([np.pi / 2, 0, 0])))
+    upright = rotations.multiply(
+        rotations.about_z(rng.uniform(-3, 3, count)), rotations.exp(np.array([np.pi / 2, 0, 0]))
+    )
     root_pos = np.stack([*rng.normal(size=(2, count)), rng.uniform(0.93, 0.99, count)], axis=-1)
     joints = rng.normal(size=(count, NUM_JOINTS, 3)) * rng.uniform(0.02, 0.25, (count, 1, 1))
+    # nearly straight legs: engines disagree about boxes deep inside each other, and no clip crosses the feet
+    joints[:, [BODIES.index(name) - 1 for name in _LEGS]] *= 0.05
+    # every fifth world holds a hand against the hip
+    joints[::5, BODIES.index("L_Shoulder") - 1] = (0.0, 0.0, -1.7)
+    joints[::5, BODIES.index("L_Elbow") - 1, 2] -= rng.uniform(0.0, 0.3, len(joints[::5]))
     bodies = forward_kinematics(scene.skeleton, root_pos, upright, rotations.exp(joints))
     place = rng.choice([scene.skeleton.index(name) for name in ("L_Wrist", "R_Wrist", "L_Middle2", "R_Hip")], count)
     ball = bodies.pos[np.arange(count), place] + rng.normal(size=(count, 3)) * 0.08

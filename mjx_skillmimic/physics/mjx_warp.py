@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -44,8 +45,8 @@ class MjxWarpPhysics:
         self.buffers = buffers
         self._mj_model = variants.without_actuators(scene)
         model = mjx.put_model(self._mj_model, impl="warp")
-        # Contact forces of every body are computed only on request.
-        self._model = model.tree_replace({"opt._impl.run_rne_postconstraint": True})
+        # Contact forces of every body are computed only on request; lost contacts are counted below, not printed.
+        self._model = model.tree_replace({"opt._impl.run_rne_postconstraint": True, "opt._impl.warn_overflow": 0})
         self._nodes = variants.geom_nodes(scene, self._mj_model)
         self._edges = variants.edge_table()
 
@@ -59,9 +60,7 @@ class MjxWarpPhysics:
 
     def step(self, state: PhysicsState, target: Array) -> PhysicsState:
         """One control step with PD targets (N, 156) rad."""
-        start = self._blank(state.qpos.shape[0]).replace(
-            qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.engine
-        )
+        start = self._blank(state.qpos.shape[0]).replace(qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.engine)
         advance = jax.vmap(mjx.step, in_axes=(None, 0))
 
         def substep(data: Any, _: None) -> tuple[Any, tuple[Array, ...]]:
@@ -72,7 +71,8 @@ class MjxWarpPhysics:
         data, (force, edges) = jax.lax.scan(substep, start, None, length=self.scene.substeps)
         force = jnp.mean(force, axis=0)
         lost = (data._impl.overflow & LOST) != 0
-        return state.replace(
+        stepped = dataclasses.replace(
+            state,
             qpos=data.qpos,
             qvel=data.qvel,
             engine=data.qacc_warmstart,
@@ -81,6 +81,7 @@ class MjxWarpPhysics:
             edges=jnp.any(edges, axis=0),
             overflow=state.overflow + lost.reshape(state.overflow.shape).astype(jnp.int32),
         )
+        return batch.show_nonfinite(state, target, stepped)
 
     def _blank(self, worlds: int) -> Any:
         """Fresh Warp data of `worlds` worlds; zeros are made on the device, not embedded in the program."""

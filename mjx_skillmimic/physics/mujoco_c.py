@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import jax
@@ -62,8 +63,8 @@ class MujocoPhysics:
         qpos, qvel, warmstart, body, ball, edges = jax.pure_callback(
             self._simulate, tuple(out), state.qpos, state.qvel, state.engine, target
         )
-        return state.replace(
-            qpos=qpos, qvel=qvel, engine=warmstart, body_force=body, object_force=ball, edges=edges
+        return dataclasses.replace(
+            state, qpos=qpos, qvel=qvel, engine=warmstart, body_force=body, object_force=ball, edges=edges
         )
 
     def _simulate(self, qpos: Array, qvel: Array, warmstart: Array, target: Array) -> tuple[np.ndarray, ...]:

@@ -32,6 +32,16 @@ def geom_nodes(scene: Scene, model: mujoco.MjModel) -> np.ndarray:
     return node_of_body[model.geom_bodyid]
 
 
+def capsule_pairs(model: mujoco.MjModel) -> np.ndarray:
+    """Geom ids (P, 2) of the pairs of capsules that may collide: neither in one body nor in parent and child."""
+    capsules = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_CAPSULE)
+    first, second = (capsules[i] for i in np.triu_indices(len(capsules), 1))
+    a, b = model.geom_bodyid[first], model.geom_bodyid[second]
+    free = (a != b) & (model.body_parentid[a] != b) & (model.body_parentid[b] != a)
+    meet = (model.geom_contype[first] & model.geom_conaffinity[second]) > 0
+    return np.stack([first, second], axis=-1)[free & meet]
+
+
 def edge_table() -> np.ndarray:
     """(4, 4, 3) bool: which edge of `EDGES` a contact between two nodes is."""
     table = np.zeros((4, 4, len(_EDGE_NODES)), bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,50 +97,64 @@ def check_index(arrays: Arrays) -> Iterator[Quantity]:
 @covers("v1_init_state")
 def check_init_state(arrays: Arrays) -> Iterator[Quantity]:
     """Reference windows and initial states of clips at hand; of the others, the clip that their window implies."""
-    longest = int(arrays["max_episode_length"])
-    starts, lengths = arrays["start_frame"], arrays["episode_length"]
-    for i, name in enumerate(map(str, arrays["clip"])):
-        window = arrays["out_hoi_data"][i]
-        clip, start, origin = _published_clip(name), int(starts[i]), "file"
-        if clip is None:
-            clip, start, origin = _clip_of_window(window[: int(lengths[i])], Path(name).stem), 1, "window"
-        yield from _window_quantities(arrays, i, clip, start, longest, f"{Path(name).stem}@{starts[i]} ({origin})")
+    names, starts = [str(name) for name in arrays["clip"]], [int(start) for start in arrays["start_frame"]]
+    clips, frames, origins = [], [], []
+    for i, (name, start) in enumerate(zip(names, starts, strict=True)):
+        window, length = arrays["out_hoi_data"][i], arrays["episode_length"][i]
+        clip = _published_clip(name)
+        origins.append("window" if clip is None else "file")
+        frames.append(1 if clip is None else start)
+        clips.append(_clip_of_window(window[: int(length)], Path(name).stem) if clip is None else clip)
+    table = tables.build_table(clips)
+    for i, clip in enumerate(clips):
+        prefix = f"{clip.name}@{starts[i]} ({origins[i]})"
+        yield from _window_quantities(arrays, i, table, frames[i], prefix)
+        if origins[i] == "file":
+            yield from _file_quantities(arrays, i, clip, starts[i], prefix)
     yield from _sample_time(arrays)
 
 
 def _clip_of_window(rows: np.ndarray, name: str, fps: float = 60.0) -> MotionClip:
     """Frames start−1 … of a clip that is not at hand, the first recovered from row 0's velocities where it has them.
 
-    The root's velocities are not in the rows, so its frame start−1 repeats frame start.
+    The root's velocities are not in the rows, so its frame start−1 repeats frame start. The arrays are float64: in
+    float32 the recovered frame would not give its velocity back to the last digits.
     """
-    x = Features.from_row(rows)
+    x = Features.from_row(rows.astype(np.float64))
     before = {"dof_pos": x.dof_pos[0] - x.dof_vel[0] / fps, "object_pos": x.object_pos[0] - x.object_lin_vel[0] / fps}
     named = {name: getattr(x, name) for name in ("root_pos", "root_rotvec", "dof_pos", "object_pos", "contact")}
     track = {k: np.concatenate([[before.get(k, v[0])], v]) for k, v in named.items()}
     frames = len(rows) + 1
-    body_pos = np.zeros((frames, NUM_BODIES, 3), np.float32)
+    body_pos = np.zeros((frames, NUM_BODIES, 3))
     body_pos[1:, list(indices(KEY_BODIES))] = x.key_body_pos
     track |= {"body_pos": body_pos, "object_rotvec": np.zeros((frames, 3))}
-    return MotionClip(name, skill_of_name(name), fps, "", "", **{k: v.astype(np.float32) for k, v in track.items()})
+    return MotionClip(name, skill_of_name(name), fps, "", "", **track)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _episode(
+    table: tables.MotionTable, clip: jax.Array, start: jax.Array, longest: int
+) -> tuple[jax.Array, jax.Array, tables.Coordinates]:
+    """Length, reference rows (longest, 380) and published initial state of one episode."""
+    length = tables.episode_length(table, clip, start, longest)
+    frames = start + jnp.arange(longest)
+    features = tables.features(table, jnp.broadcast_to(clip, frames.shape), frames, end=start + length)
+    state = tables.initial_coordinates(table, clip, start, joint_velocity="published", max_joint_speed=None)
+    return length, features.to_row(), state
 
 
 def _window_quantities(
-    arrays: Arrays, i: int, clip: MotionClip, start: int, longest: int, prefix: str
+    arrays: Arrays, i: int, table: tables.MotionTable, start: int, prefix: str
 ) -> Iterator[Quantity]:
-    table = tables.build_table([clip])
-    which, frame = jnp.int32(0), jnp.int32(start)
-    length = tables.episode_length(table, which, frame, longest)
-    offsets = jnp.arange(longest)
-    features = tables.features(table, jnp.zeros(longest, jnp.int32), frame + offsets, end=frame + length)
-    ours = np.asarray(features.to_row())
-    yield Quantity(f"{prefix}/episode_length", np.asarray(length), arrays["episode_length"][i])
-    yield from _row_quantities(ours, arrays["out_hoi_data"][i], prefix)
-    state = tables.initial_coordinates(table, which, frame, joint_velocity="published", max_joint_speed=None)
-    state = jax.tree.map(np.asarray, state)
-    expected = {name.removeprefix("out_"): arrays[name][i] for name in arrays if name.startswith("out_")}
+    """What the window holds: its rows, its padding, and its first row as a state."""
+    longest = int(arrays["max_episode_length"])
+    length, rows, state = jax.tree.map(np.asarray, _episode(table, jnp.int32(i), jnp.int32(start), longest))
+    yield Quantity(f"{prefix}/episode_length", length, arrays["episode_length"][i])
+    yield from _row_quantities(rows, arrays["out_hoi_data"][i], prefix)
+    expected = _expected(arrays, i)
     root_quat = rotations.xyzw_from_wxyz(state.root_quat)
-    if not prefix.endswith("(file)"):  # the sign depends on the frames before, which are not at hand
-        root_quat = root_quat * np.sign(np.sum(root_quat * expected["root_rot"]))
+    # Up to sign here: it depends on the frames before, which the window does not hold.
+    root_quat = root_quat * np.sign(np.sum(root_quat * expected["root_rot"]))
     dof_pos = rotations.log(state.joint_quat).reshape(-1)
     yield Quantity(f"{prefix}/root_pos", state.root_pos, expected["root_pos"])
     yield Quantity(f"{prefix}/root_rot", root_quat, expected["root_rot"], **_QUATERNION)
@@ -148,11 +163,20 @@ def _window_quantities(
     yield Quantity(f"{prefix}/obj_pos", state.object_pos, expected["obj_pos"])
     yield Quantity(f"{prefix}/obj_pos_vel", state.object_lin_vel, expected["obj_pos_vel"], **_DIFFERENCE)
     yield Quantity(f"{prefix}/obj_rot", rotations.xyzw_from_wxyz(state.object_quat), expected["obj_rot"], **_QUATERNION)
-    if prefix.endswith("(file)"):
-        rate = derive(clip).object_rot_rate[start]
-        yield Quantity(f"{prefix}/root_vel", state.root_lin_vel, expected["root_vel"], **_DIFFERENCE)
-        yield Quantity(f"{prefix}/root_ang_vel", state.root_ang_vel, expected["root_ang_vel"], **_ANGULAR_F32)
-        yield Quantity(f"{prefix}/obj_rot_vel", rate, expected["obj_rot_vel"], **_DIFFERENCE)
+
+
+def _file_quantities(arrays: Arrays, i: int, clip: MotionClip, start: int, prefix: str) -> Iterator[Quantity]:
+    """What depends on frames before the window."""
+    frames, expected = derive(clip), _expected(arrays, i)
+    root_quat = rotations.xyzw_from_wxyz(frames.root_quat[start])
+    yield Quantity(f"{prefix}/root_rot with its sign", root_quat, expected["root_rot"], **_QUATERNION)
+    yield Quantity(f"{prefix}/root_vel", frames.root_lin_vel[start], expected["root_vel"], **_DIFFERENCE)
+    yield Quantity(f"{prefix}/root_ang_vel", frames.root_ang_vel[start], expected["root_ang_vel"], **_ANGULAR_F32)
+    yield Quantity(f"{prefix}/obj_rot_vel", frames.object_rot_rate[start], expected["obj_rot_vel"], **_DIFFERENCE)
+
+
+def _expected(arrays: Arrays, i: int) -> Arrays:
+    return {name.removeprefix("out_"): arrays[name][i] for name in arrays if name.startswith("out_")}
 
 
 def _nearest_turn(rotvec: np.ndarray, expected: np.ndarray) -> np.ndarray:

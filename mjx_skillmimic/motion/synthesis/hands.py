@@ -17,9 +17,9 @@ from mjx_skillmimic.motion.synthesis.rig import BALL_RADIUS, full_model, unit
 
 FINGERS = ("Index", "Middle", "Pinky", "Ring", "Thumb")
 # How deep the palm and the finger segments press into the ball (m).
-PALM_PRESS = 0.0025
-FINGER_PRESS = 0.0015
-KNUCKLE_PRESS = 0.001
+PALM_PRESS = 0.003
+FINGER_PRESS = 0.0025
+KNUCKLE_PRESS = 0.002
 # Along the hand from the wrist (m): where the palm's capsule ends, and where the ball is centred.
 PALM_END = 0.06
 GRIP_FORWARD = 0.092
@@ -109,6 +109,19 @@ def _wrap(model: mujoco.MjModel, finger: str, sign: float, centre: np.ndarray) -
         if i < 3:
             origin = origin + frame.apply(model.body(f"{finger}{i + 1}").pos)
     return np.array(out)
+
+
+def finger_gap(model: mujoco.MjModel, finger: str, joints: np.ndarray, centre: np.ndarray, segment: int) -> float:
+    """Gap (m) between the ball at `centre` (3,) and one of a finger's three segments, in the hand frame, for the
+    finger's joint rotation vectors (3, 3)."""
+    frame, origin = Rotation.identity(), np.zeros(3)
+    for i in range(segment + 1):
+        origin = origin + frame.apply(model.body(f"{finger}{i + 1}").pos)
+        frame = frame * Rotation.from_rotvec(joints[i])
+    geom = model.geom(f"{finger}{segment + 1}")
+    half = Rotation.from_quat(geom.quat, scalar_first=True).apply([0.0, 0.0, geom.size[1]])
+    ends = origin + frame.apply(np.stack([geom.pos - half, geom.pos + half]))
+    return _distance(ends, centre) - geom.size[0] - BALL_RADIUS
 
 
 def _first_root(gap) -> float:

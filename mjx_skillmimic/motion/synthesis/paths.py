@@ -19,7 +19,7 @@ State = tuple[np.ndarray, np.ndarray, np.ndarray]  # position, velocity, acceler
 def minimum_jerk(x: np.ndarray | float) -> np.ndarray:
     """The minimum-jerk step from 0 to 1 for x in [0, 1], clamped outside."""
     x = np.clip(np.asarray(x, float), 0.0, 1.0)
-    return x * x * x * (10.0 + x * (6.0 * x - 15.0))
+    return np.asarray(x * x * x * (10.0 + x * (6.0 * x - 15.0)))
 
 
 def eased(times: np.ndarray, knots: list[tuple[float, object]]) -> np.ndarray:
@@ -87,11 +87,6 @@ class Flight:
             v = v + GRAVITY * impact
             p[2], v[2] = BALL_RADIUS, -RESTITUTION * v[2]
             left -= impact
-
-    def impact_time(self) -> float:
-        """When it first meets the floor (s)."""
-        g, vz = -GRAVITY[2], self.velocity[2]
-        return self.start + float(vz + np.sqrt(vz**2 + 2 * g * (self.position[2] - BALL_RADIUS))) / g
 
 
 def launch(p0: np.ndarray, p1: np.ndarray, seconds: float) -> np.ndarray:

@@ -1,8 +1,11 @@
-"""A plan: where the ball, hands, feet, pelvis, chest, gaze and centre of mass go, frame by frame."""
+"""A plan: where the ball, hands, feet, pelvis, chest and centre of mass go, frame by frame."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -10,6 +13,8 @@ from scipy.ndimage import gaussian_filter1d
 from mjx_skillmimic.motion.synthesis import paths
 from mjx_skillmimic.motion.synthesis.hands import grip, hand_rotation
 from mjx_skillmimic.motion.synthesis.rig import FPS, SIDES, UPRIGHT, lean, unit
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Plan:
     """Targets of one clip, T frames at 60 fps.
 
     `wrists`, `feet`: tracks by side ("L", "R"). `closure`: fingers by side, 0 open to 1 wrapped (T,). `pelvis_height`
-    (T,) m, `pelvis`, `chest`: world rotations (T, 3, 3). `balance` (T, 2): where the centre of mass should be, world xy.
+    (T,) m, `pelvis`, `chest`: world rotations (T, 3, 3). `balance` (T, 2): where the centre of mass goes, world xy.
     """
 
     name: str
@@ -86,7 +91,11 @@ def ball_path(times: np.ndarray, start: np.ndarray, phases: list[Held | Free], v
     It leaves a hand and arrives in one with gravity as its acceleration, so that the hand force starts and ends at
     zero. Frames at a boundary belong to the hand.
     """
-    state = (np.asarray(start, float), np.zeros(3) if velocity is None else velocity, np.zeros(3) if acc is None else acc)
+    state = (
+        np.asarray(start, float),
+        np.zeros(3) if velocity is None else velocity,
+        np.zeros(3) if acc is None else acc,
+    )
     pos, vel, out_acc = (np.zeros((len(times), 3)) for _ in range(3))
     held = np.zeros(len(times), bool)
     now = 0.0
@@ -168,7 +177,7 @@ def hand_track(
         end = _edge(ball, back, b, reach.away) if b < len(times) else (np.asarray(rest[1], float), speed, np.zeros(3))
         t0, t1 = times[max(a, 0)], times[min(b, len(times) - 1)]
         knots = [(t0, start), *((t, paths.resting(p)) for t, p in reach.stops), (t1, end)]
-        for (ta, sa), (tb, sb) in zip(knots, knots[1:], strict=False):
+        for (ta, sa), (tb, sb) in itertools.pairwise(knots):
             inside = (times >= max(ta, times[first]) - 1e-9) & (times <= min(tb, times[last]) + 1e-9)
             via = tuple(v for v in reach.via if ta < v[0] < tb)
             point[inside] = paths.spline(times[inside], sa, sb, ta, tb, via)
@@ -199,9 +208,9 @@ def constant(times: np.ndarray, value: np.ndarray) -> np.ndarray:
     return np.broadcast_to(value, (len(times), *np.shape(value))).copy()
 
 
-def leaning(times: np.ndarray, knots: list[tuple[float, float]], yaw: float = 0.0, roll: float = 0.0) -> np.ndarray:
+def leaning(times: np.ndarray, knots: list[tuple[float, float]], yaw: float = 0.0) -> np.ndarray:
     """World rotations (T, 3, 3) of an upright segment whose forward pitch (rad) goes through the `knots`."""
-    return paths.eased_rotation(times, [(t, lean(pitch, yaw, roll)) for t, pitch in knots])
+    return paths.eased_rotation(times, [(t, lean(pitch, yaw)) for t, pitch in knots])
 
 
 def gaze(eyes: np.ndarray, target: np.ndarray, trunk: np.ndarray) -> np.ndarray:
@@ -215,6 +224,6 @@ def gaze(eyes: np.ndarray, target: np.ndarray, trunk: np.ndarray) -> np.ndarray:
     return trunk @ turns
 
 
-def both(build) -> dict[str, object]:
+def both(build: Callable[[str], T]) -> dict[str, T]:
     """{"L": build("L"), "R": build("R")}."""
     return {side: build(side) for side in SIDES}

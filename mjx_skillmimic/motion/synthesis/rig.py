@@ -7,12 +7,12 @@ world +x, skillmimic.md §4.1).
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import mujoco
 import numpy as np
 
 from mjx_skillmimic.kinematics import Skeleton, skeleton_from_model
+from mjx_skillmimic.model.assets import assets_dir
 from mjx_skillmimic.model.humanoid import BODIES, HANDS
 
 FPS = 60.0
@@ -32,14 +32,9 @@ STANCE_HALF_WIDTH = 0.135
 UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 
-def assets_path() -> Path:
-    """The humanoid's MJCF file beside the package."""
-    return Path(__file__).resolve().parents[3] / "assets_mjcf" / "humanoid.xml"
-
-
 def humanoid_spec() -> mujoco.MjSpec:
     """A fresh specification of the whole humanoid."""
-    return mujoco.MjSpec.from_file(str(assets_path()))
+    return mujoco.MjSpec.from_file(str(assets_dir() / "humanoid.xml"))
 
 
 @functools.cache
@@ -76,9 +71,9 @@ def unit(v: np.ndarray) -> np.ndarray:
     return v / np.linalg.norm(v, axis=-1, keepdims=True)
 
 
-def lean(pitch: float, yaw: float = 0.0, roll: float = 0.0) -> np.ndarray:
-    """World rotation (3, 3) of an upright segment pitched forward, turned to its left and tilted to its left (rad)."""
+def lean(pitch: float, yaw: float = 0.0) -> np.ndarray:
+    """World rotation (3, 3) of an upright segment pitched forward and turned to its left (rad)."""
     from scipy.spatial.transform import Rotation
 
-    turn = Rotation.from_euler("ZYX", [yaw, roll, pitch]).as_matrix()
+    turn = Rotation.from_euler("ZX", [yaw, pitch]).as_matrix()
     return turn @ UPRIGHT

@@ -17,7 +17,7 @@ DRAWN = at(0.33, 0.0, 1.19)
 RELEASE = at(0.60, 0.0, 1.26)
 RELEASED, BOUNCED = 51 / 60, 85 / 60
 SPEED = 3.5
-SHEET = {"distance": 3.6}
+SHEET = {"frames": [0, 38, 46, 51, 56, 66, 120], "distance": 3.0}
 
 
 def behind(side: str, inward: float = 0.75) -> tuple[np.ndarray, np.ndarray]:

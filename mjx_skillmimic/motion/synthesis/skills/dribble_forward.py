@@ -14,7 +14,7 @@ DRIBBLES = 4
 SPEED = 0.7
 SWING = 0.36
 PLACE = at(0.40, -0.33, 0.0)
-SHEET = {"distance": 3.4}
+SHEET = {"frames": [0, 14, 24, 36, 44, 52, 61], "distance": 2.9}
 
 
 def make() -> plan.Plan:

@@ -12,6 +12,7 @@ NAME = "dribble_in_place"
 SKILL = 51
 DRIBBLES = 4
 PLACE = at(0.44, -0.30, 0.0)
+SHEET = {"frames": [0, 14, 24, 36, 44, 52, 61]}
 
 
 def make() -> plan.Plan:

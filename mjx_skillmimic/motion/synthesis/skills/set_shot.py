@@ -1,4 +1,4 @@
-"""Set shot: one push from the chest past the forehead, right hand under the ball and left hand at its side, feet planted."""
+"""Set shot: one push from the chest past the forehead, the right hand under the ball, the left one at its side."""
 
 from __future__ import annotations
 
@@ -14,24 +14,17 @@ SKILL = 5
 SECONDS = 2.8
 
 HOLD = at(0.39, 0.0, 1.15)
-POCKET = at(0.39, -0.10, 1.14)
-RELEASE = at(0.33, -0.14, 1.72)
-RELEASED, GUIDED, BOUNCED = 63 / 60, 60 / 60, 133 / 60
-SPEED = 2.2
-SHEET = {"distance": 4.2}
-
-
-def shooting(side: str) -> tuple[np.ndarray, np.ndarray]:
-    """Finger and palm directions at the release: the right hand behind and under the ball, the left one at its side."""
-    if side == "R":
-        return at(-0.35, -0.10, 0.90), at(0.75, 0.15, 0.60)
-    return at(0.15, 0.05, 1.0), at(0.15, -1.0, 0.0)
+POCKET = at(0.44, -0.13, 1.18)
+RELEASE = at(0.45, -0.17, 1.69)
+RELEASED, GUIDED, BOUNCED = 63 / 60, 60 / 60, 124 / 60
+SPEED = 1.1
+SHEET = {"frames": [0, 40, 54, 63, 72, 105, 160], "distance": 3.2}
 
 
 def setting(side: str) -> tuple[np.ndarray, np.ndarray]:
     """Finger and palm directions with the ball before the chest, ready to shoot."""
     if side == "R":
-        return at(-0.20, -0.20, 0.90), at(0.75, 0.25, 0.45)
+        return at(-0.22, -0.20, 0.90), at(0.75, 0.25, 0.45)
     return at(0.40, 0.10, 1.0), at(0.15, -1.0, 0.25)
 
 
@@ -59,7 +52,7 @@ def make() -> plan.Plan:
         [
             plan.Held(0.10, HOLD),
             plan.Held(0.60, POCKET),
-            plan.Held(0.70, POCKET),
+            plan.Held(0.69, POCKET),
             plan.Held(RELEASED, RELEASE, leave=paths.launch(RELEASE, landing, flight)),
             plan.Free(SECONDS),
         ],
@@ -69,7 +62,7 @@ def make() -> plan.Plan:
     high = {"L": at(0.26, 0.20, 1.56), "R": at(0.28, -0.17, 1.66)}
     times = {"L": GUIDED, "R": RELEASED}
     left = ball.pos[round(GUIDED * 60)] + at(0.04, 0.10, 0.13)
-    brake = {"L": left, "R": RELEASE + at(0.06, 0.0, 0.15)}
+    brake = {"L": left, "R": RELEASE + at(0.03, 0.0, 0.14)}
 
     def wrist(side: str) -> plan.Track:
         s = 1.0 if side == "L" else -1.0
@@ -81,10 +74,10 @@ def make() -> plan.Plan:
             touching[side],
             [
                 (0.10, *cradle(side)),
-                (0.64, *setting(side)),
-                (RELEASED, *shooting(side)),
-                (RELEASED + 0.25, *after(side)),
-                (RELEASED + 0.50, *after(side)),
+                (0.62, *setting(side)),
+                (RELEASED + 0.04, *setting(side)),
+                (RELEASED + 0.35, *after(side)),
+                (RELEASED + 0.60, *after(side)),
                 (2.3, *lowered(side)),
             ],
             [
@@ -107,8 +100,10 @@ def make() -> plan.Plan:
         wrists=plan.both(wrist),
         closure=plan.both(lambda side: plan.closure(touching[side])),
         feet=feet,
-        pelvis_height=paths.eased(t, [(0.05, 0.93), (0.62, 0.86), (1.03, 0.955), (1.6, 0.95), (2.4, 0.93)]),
+        pelvis_height=paths.eased(
+            t, [(0.05, 0.93), (0.62, 0.86), (0.84, 0.86), (1.20, 0.955), (1.6, 0.95), (2.4, 0.93)]
+        ),
         pelvis=plan.leaning(t, [(0.05, 0.08), (0.62, 0.14), (1.0, 0.0), (2.4, 0.08)]),
-        chest=plan.leaning(t, [(0.05, 0.14), (0.62, 0.20), (1.0, -0.04), (1.5, 0.0), (2.4, 0.12)]),
+        chest=plan.leaning(t, [(0.05, 0.14), (0.62, 0.20), (1.05, 0.06), (1.5, 0.04), (2.4, 0.12)]),
         balance=footsteps.midpoint(feet),
     )

@@ -11,10 +11,12 @@ NAME = "throw_catch"
 SKILL = 50
 SECONDS = 2.2
 
+SHEET = {"frames": [0, 22, 33, 42, 51, 66, 78]}
+
 HOLD = at(0.39, 0.0, 1.15)
-DIP = at(0.41, 0.0, 1.09)
+DIP = at(0.41, 0.0, 1.10)
 RELEASE = at(0.39, 0.0, 1.28)
-# Frames 33 to 69: 0.6 s of flight back to the height of the release, 0.44 m up.
+# Frames 33 to 69: 0.6 s of flight, 0.44 m up and back to the height of the release.
 THROWN, CAUGHT = 33 / 60, 69 / 60
 
 
@@ -28,7 +30,6 @@ def make() -> plan.Plan:
     """The plan of the clip."""
     t = plan.clock(SECONDS)
     up = paths.launch(RELEASE, RELEASE, CAUGHT - THROWN)
-    down = up + paths.GRAVITY * (CAUGHT - THROWN)
     ball = plan.ball_path(
         t,
         HOLD,
