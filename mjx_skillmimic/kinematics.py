@@ -63,6 +63,26 @@ class Kinematics(NamedTuple):
     ang_vel: Array
 
 
+class Coordinates(NamedTuple):
+    """A humanoid and an object in joint coordinates; leading axes (...) are free. Quaternions wxyz.
+
+    root_pos (..., 3) m, world. root_quat (..., 4). joint_quat (..., J, 4), child in parent. root_lin_vel (..., 3) m/s,
+    world. root_ang_vel (..., 3) rad/s **in the root's frame**. joint_vel (..., J, 3) rad/s, relative, in the child's
+    frame. object_pos, object_lin_vel (..., 3), object_quat (..., 4) and object_ang_vel (..., 3): world frame.
+    """
+
+    root_pos: Array
+    root_quat: Array
+    joint_quat: Array
+    root_lin_vel: Array
+    root_ang_vel: Array
+    joint_vel: Array
+    object_pos: Array
+    object_quat: Array
+    object_lin_vel: Array
+    object_ang_vel: Array
+
+
 def skeleton_from_model(model: mujoco.MjModel, root: str = "Pelvis") -> Skeleton:
     """The humanoid's tree inside a compiled model. Raises ValueError if a body below `root` is not ball-jointed."""
     import mujoco
@@ -72,7 +92,9 @@ def skeleton_from_model(model: mujoco.MjModel, root: str = "Pelvis") -> Skeleton
     for b in bodies[1:]:
         kinds = [int(model.jnt_type[j]) for j in range(model.njnt) if model.jnt_bodyid[j] == b]
         if kinds != [int(mujoco.mjtJoint.mjJNT_BALL)] or not np.allclose(model.body_quat[b], [1, 0, 0, 0]):
-            raise ValueError(f"body {model.body(b).name!r}: expected one ball joint and an unrotated frame, got {kinds}")
+            raise ValueError(
+                f"body {model.body(b).name!r}: expected one ball joint and an unrotated frame, got {kinds}"
+            )
     index = {b: i for i, b in enumerate(bodies)}
     parents = np.array([-1] + [index[int(model.body_parentid[b])] for b in bodies[1:]])
     offsets = np.array(model.body_pos[bodies])

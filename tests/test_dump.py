@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from mjx_skillmimic.envs import nonfinite
 from mjx_skillmimic.learning import dump, runner
 from mjx_skillmimic.learning.checkpoint import Checkpoints
 from tests.toy import PointEnv, quiet, toy_config
@@ -22,10 +23,10 @@ from tests.toy import PointEnv, quiet, toy_config
 
 def test_the_record_keeps_the_last_failing_step_of_each_world() -> None:
     generator = np.random.default_rng(0)
-    record = dump.start_record(jnp.zeros((4, 3)), jnp.zeros((4, 2)), 5)
+    record = nonfinite.start_record(jnp.zeros((4, 3)), jnp.zeros((4, 2)), 5)
     expected = [np.zeros((4, size)) for size in (3, 2, 5)]
     count = np.zeros(4)
-    update = jax.jit(dump.record_nonfinite)
+    update = jax.jit(nonfinite.record_nonfinite)
     for _ in range(6):
         mask = generator.random(4) < 0.4
         step = [generator.normal(size=(4, size)).astype(np.float32) for size in (3, 2, 5)]

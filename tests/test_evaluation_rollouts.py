@@ -26,7 +26,7 @@ def env():
 
 @pytest.fixture(scope="module")
 def begin(env):
-    return jax.jit(lambda rng, clip, frame: rollouts.begin(env, rng, clip, frame))
+    return jax.jit(lambda rng, clip, frame: env.begin(env.tables, rng, clip, frame))
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from mjx_skillmimic.config import run_defaults
+from mjx_skillmimic.envs.nonfinite import record_nonfinite, start_record
 from mjx_skillmimic.envs.state import State
-from mjx_skillmimic.learning.dump import record_nonfinite, start_record
 from mjx_skillmimic.learning.progress import PlainProgress
 
 LENGTH = 10

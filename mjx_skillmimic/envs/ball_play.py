@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import ml_collections
 import numpy as np
 from flax import struct
 
-from mjx_skillmimic.envs import options, starts
+from mjx_skillmimic.envs import nonfinite, options, starts
 from mjx_skillmimic.envs.state import State
 from mjx_skillmimic.imitation import actions, contact_graph, observation, termination
 from mjx_skillmimic.imitation.features import simulated_features
@@ -70,8 +71,9 @@ class BallPlay:
             key_bodies=chosen.motion.key_bodies,
             pick_weight=chosen.motion.pick_weight,
         )
-        self.tables = Tables(motions, starts.build_starts(self.scene, motions, chosen.start))
         self.initial_action = actions.initial_action(np.asarray(motions.reference.dof_pos), chosen.action)
+        initial_target = actions.pd_targets(self.initial_action, chosen.action)
+        self.tables = Tables(motions, starts.build_starts(self.scene, motions, chosen.start, initial_target))
 
     @property
     def observation_size(self) -> int:
@@ -85,23 +87,29 @@ class BallPlay:
         return mask
 
     def reset(self, rng: Array) -> State:
-        """N worlds on freshly drawn clips and frames. rng: (N,) typed keys."""
-        tables = self.tables
-        rng, info, row = jax.vmap(self._draw, in_axes=(None, 0))(tables, rng)
-        data = self.physics.init(tables.starts.qpos[row], tables.starts.qvel[row])
+        """N worlds on freshly drawn clips and frames. rng: (N,) keys."""
+        rng, clip, frame = self._draw(self.tables, rng)
+        return self.begin(self.tables, rng, clip, frame)
+
+    def begin(self, tables: Tables, rng: Array, clip: Array, frame: Array) -> State:
+        """Worlds that start on chosen frames: rng (N,) keys for later resets, clip and frame (N,) int."""
+        info, row = self._episode(tables, clip, frame)
         body = tables.starts.body_state(row)
         info |= _memory(body)
+        data = self.physics.init(tables.starts.qpos[row], tables.starts.qvel[row])
         obs = self._observe(body, info["skill"])
         zero = jnp.zeros(obs.shape[0], jnp.float32)
         metrics = jax.tree.map(jnp.zeros_like, self._evaluate(tables, body, info)[1])
         metrics |= {"overflow": zero, "nonfinite": zero}
         info |= {"rng": rng, "final_obs": obs, "truncation": zero, "terminated": zero}
+        info |= {"nonfinite": nonfinite.start_record(data.qpos, data.qvel, NUM_DOFS)}
         return State(data, obs, zero, zero, metrics, info, tables)
 
     def step(self, state: State, action: Array) -> State:
         """One control step of 1/60 s; worlds that end are drawn anew."""
         tables = state.shared
-        data = self.physics.step(state.data, actions.pd_targets(action, self.options.action))
+        target = actions.pd_targets(action, self.options.action)
+        data = self.physics.step(state.data, target)
         finite = _finite_worlds(data.qpos, data.qvel, data.body_force, data.object_force, action)
         body = jax.tree.map(lambda x: jnp.where(_like(finite, x), x, 0), self.body_state(data))
         info = state.info | {"progress": state.info["progress"] + 1}
@@ -116,9 +124,14 @@ class BallPlay:
             "final_obs": self._observe(body, info["skill"]),
             "terminated": terminated.astype(jnp.float32),
             "truncation": truncated.astype(jnp.float32),
+            "nonfinite": nonfinite.record_nonfinite(
+                state.info["nonfinite"], ~finite, state.data.qpos, state.data.qvel, target
+            ),
         }
         done = terminated | truncated
-        ended = State(data, info["final_obs"], jnp.where(finite, reward, 0.0), done.astype(jnp.float32), metrics, info, tables)
+        ended = State(
+            data, info["final_obs"], jnp.where(finite, reward, 0.0), done.astype(jnp.float32), metrics, info, tables
+        )
         return self._restart(ended, done)
 
     def body_state(self, data: PhysicsState) -> BodyState:
@@ -134,27 +147,38 @@ class BallPlay:
     def _restart(self, state: State, done: Array) -> State:
         """Puts the worlds of `done` (N,) on new clips and frames."""
         tables = state.shared
-        rng, drawn, row = jax.vmap(self._draw, in_axes=(None, 0))(tables, state.info["rng"])
+        rng, clip, frame = self._draw(tables, state.info["rng"])
+        drawn, row = self._episode(tables, clip, frame)
         start = tables.starts.body_state(row)
         drawn |= {"rng": rng, **_memory(start)}
-        fresh = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), drawn, _subset(state.info, drawn))
+        old = {name: state.info[name] for name in drawn}
+        fresh = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), drawn, old)
         obs = jnp.where(done[:, None], self._observe(start, drawn["skill"]), state.obs)
         data = self.physics.reset(state.data, done, tables.starts.qpos[row], tables.starts.qvel[row])
-        return state.replace(data=data, obs=obs, info=state.info | fresh)
+        return dataclasses.replace(state, data=data, obs=obs, info=state.info | fresh)
 
-    def _draw(self, tables: Tables, rng: Array) -> tuple[Array, dict[str, Array], Array]:
-        """A new clip and frame for one world: its next key, what `info` keeps of it, and the start's row."""
-        rng, key = jax.random.split(rng)
-        clip, frame = table.sample(tables.motions, key, start=self.options.start.frame)
+    def _draw(self, tables: Tables, rng: Array) -> tuple[Array, Array, Array]:
+        """Next keys, clips and start frames of worlds with keys (N,)."""
+        fixed = self.options.start.frame
+
+        def one(key: Array) -> tuple[Array, Array, Array]:
+            following, now = jax.random.split(key)
+            return following, *table.sample(tables.motions, now, start=fixed)
+
+        rng, clip, frame = jax.vmap(one)(rng)
+        return rng, clip, frame if fixed is not None else tables.starts.frame[table.rows(tables.motions, clip, frame)]
+
+    def _episode(self, tables: Tables, clip: Array, frame: Array) -> tuple[dict[str, Array], Array]:
+        """What `info` keeps of an episode, and the row of its start state."""
         limit = self.options.termination.episode_length
         info = {
             "clip": clip,
             "frame": frame,
-            "progress": jnp.zeros((), jnp.int32),
+            "progress": jnp.zeros(clip.shape, jnp.int32),
             "episode_length": table.episode_length(tables.motions, clip, frame, limit),
             "skill": tables.motions.skills[clip],
         }
-        return rng, info, table.rows(tables.motions, clip, frame)
+        return info, table.rows(tables.motions, clip, frame)
 
     def _observe(self, body: BodyState, skill: Array) -> Array:
         one_hot = observation.skill_one_hot(skill, self.options.observation.num_skills)
@@ -220,7 +244,3 @@ def _finite_worlds(*arrays: Array) -> Array:
 def _like(mask: Array, x: Array) -> Array:
     """mask (N,) with as many axes as x (N, …)."""
     return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
-
-
-def _subset(info: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
-    return {name: info[name] for name in keys}

@@ -100,6 +100,7 @@ _OPTIONAL: dict[str, type] = {
     "force_clip": float,
     "max_joint_speed": float,
     "feet_depth": float,
+    "max_kick": float,
     "clip": float,
 }
 

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from mjx_skillmimic.kinematics import Coordinates
 from mjx_skillmimic.model import depenetrate
 from mjx_skillmimic.model.scene import Scene
 from mjx_skillmimic.motion import table
 from mjx_skillmimic.physics import batch
 from mjx_skillmimic.physics.base import BodyState
+from mjx_skillmimic.physics.starts import settle_starts
 from mjx_skillmimic.physics.state import body_state
 from mjx_skillmimic.rotations import Array
 
@@ -25,7 +27,9 @@ class StartOptions:
     frame: None draws the start frame (§3.5); a number starts every episode there. joint_velocity, max_joint_speed,
     root_angular_velocity: as in `motion.table.initial_coordinates`; `reference` takes the published ones.
     lift_object, push_object, feet_depth, slop, max_push: what is corrected before the engine sees the state, as in
-    `model.depenetrate.StartOptions`; `reference` corrects nothing.
+    `model.depenetrate.StartOptions`; `reference` corrects nothing. max_kick: m/s; with it every start is simulated for
+    one control step when the environment is built (MuJoCo C); the ball gets more clearance where its speed would leave
+    the clip's by more, and episodes drawn on a frame where no clearance helps start on the nearest one that does.
     """
 
     frame: int | None = None
@@ -37,6 +41,7 @@ class StartOptions:
     feet_depth: float | None = None
     slop: float = 0.002
     max_push: float = 0.12
+    max_kick: float | None = 0.5
 
     @classmethod
     def reference(cls) -> StartOptions:
@@ -46,6 +51,7 @@ class StartOptions:
             root_angular_velocity="published",
             lift_object=False,
             push_object=False,
+            max_kick=None,
         )
 
     @classmethod
@@ -55,22 +61,28 @@ class StartOptions:
 
 @struct.dataclass
 class Starts:
-    """F start states: qpos (F, nq), qvel (F, nv), and the body states that belong to them, without contacts."""
+    """F start states: qpos (F, nq), qvel (F, nv), the body states that belong to them, without contacts, and frame (F,)
+    int32: the frame of the same clip that an episode drawn on this one starts from."""
 
     qpos: Array
     qvel: Array
     body: BodyState
+    frame: Array
 
     def body_state(self, row: Array) -> BodyState:
         """The body states (N, …) of rows (N,)."""
         return jax.tree.map(lambda x: x[row], self.body)
 
 
-def build_starts(scene: Scene, motions: table.MotionTable, options: StartOptions) -> Starts:
-    """Computes the start state of every frame of the table, once, on the host."""
-    clip = np.repeat(np.arange(motions.num_clips), np.asarray(motions.lengths))
-    frame = np.concatenate([np.arange(length) for length in np.asarray(motions.lengths)])
-    coordinates = table.initial_coordinates(
+def build_starts(scene: Scene, motions: table.MotionTable, options: StartOptions, initial_target: np.ndarray) -> Starts:
+    """Computes the start state of every frame of the table, once, on the host.
+
+    initial_target: (156,) rad, the PD targets of an untrained actor, which the kick is judged with.
+    """
+    lengths = np.asarray(motions.lengths)
+    clip = np.repeat(np.arange(motions.num_clips), lengths)
+    frame = np.concatenate([np.arange(length) for length in lengths])
+    coordinates: Coordinates = table.initial_coordinates(
         motions,
         jnp.asarray(clip),
         jnp.asarray(frame),
@@ -78,9 +90,30 @@ def build_starts(scene: Scene, motions: table.MotionTable, options: StartOptions
         max_joint_speed=options.max_joint_speed,
         root_angular_velocity=options.root_angular_velocity,
     )
-    qpos, qvel = (np.asarray(x) for x in scene.pack(*coordinates))
-    corrections = {f.name: getattr(options, f.name) for f in dataclasses.fields(depenetrate.StartOptions)}
-    qpos = depenetrate.depenetrate(scene, qpos, depenetrate.StartOptions(**corrections)).qpos
-    qpos, qvel = jnp.asarray(qpos, jnp.float32), jnp.asarray(qvel, jnp.float32)
+    raw_qpos, raw_qvel = (np.asarray(x) for x in scene.pack(*coordinates))
+    corrections = depenetrate.StartOptions(
+        **{field.name: getattr(options, field.name) for field in dataclasses.fields(depenetrate.StartOptions)}
+    )
+    usable = np.ones(len(frame), bool)
+    if options.max_kick is None:
+        corrected = depenetrate.depenetrate(scene, raw_qpos, corrections).qpos
+    else:
+        with jax.default_device(jax.devices("cpu")[0]):
+            settled = settle_starts(scene, raw_qpos, raw_qvel, initial_target, corrections, tolerance=options.max_kick)
+        corrected, usable = settled.qpos, settled.kick <= options.max_kick
+    qpos, qvel = jnp.asarray(corrected, jnp.float32), jnp.asarray(raw_qvel, jnp.float32)
     body = jax.jit(lambda q, v: body_state(scene, batch.new_state(q, v, engine=None)))(qpos, qvel)
-    return Starts(qpos, qvel, body)
+    return Starts(qpos, qvel, body, jnp.asarray(_nearest_usable(frame, lengths, usable)))
+
+
+def _nearest_usable(frame: np.ndarray, lengths: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """For every frame (F,) the nearest usable one of its clip that may be drawn, in [2, T − 2]; else itself."""
+    nearest = frame.astype(np.int32)
+    end = np.cumsum(lengths)
+    for first, last in zip(end - lengths, end, strict=True):
+        allowed = frame[first:last][usable[first:last]]
+        allowed = allowed[(allowed >= table.FIRST_START) & (allowed <= last - first - 2)]
+        if len(allowed):
+            distance = np.abs(frame[first:last, None] - allowed)
+            nearest[first:last] = np.where(usable[first:last], frame[first:last], allowed[distance.argmin(axis=1)])
+    return nearest

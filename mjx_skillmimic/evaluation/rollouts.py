@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from mjx_skillmimic.evaluation import metrics
 from mjx_skillmimic.evaluation.episodes import Episodes, concatenate
 from mjx_skillmimic.evaluation.policies import Agent
 from mjx_skillmimic.evaluation.records import Record, make_record, to_episodes
-from mjx_skillmimic.imitation import contact_graph, observation
+from mjx_skillmimic.imitation import contact_graph
 from mjx_skillmimic.imitation.features import simulated_features
 from mjx_skillmimic.imitation.reward import imitation_reward
 from mjx_skillmimic.kinematics import forward_kinematics
@@ -63,27 +64,6 @@ def draw_starts(
     return clip.astype(np.int32), frame.astype(np.int32)
 
 
-def begin(env: Any, rng: Array, clip: Array, frame: Array) -> Any:
-    """The environment's state with world i at clip[i], frame[i]; rng: (N,) keys."""
-    state = env.reset(rng)
-    motions, starts = state.shared.motions, state.shared.starts
-    row = table.rows(motions, clip, frame)
-    body, skill = starts.body_state(row), motions.skills[clip]
-    features = simulated_features(body)
-    one_hot = observation.skill_one_hot(skill, env.options.observation.num_skills)
-    obs = observation.observe(body, one_hot, env.options.observation)
-    info = state.info | {
-        "clip": clip,
-        "frame": frame,
-        "episode_length": table.episode_length(motions, clip, frame, _FOREVER),
-        "skill": skill,
-        "features": features,
-        "previous_dof_vel": features.dof_vel,
-        "final_obs": obs,
-    }
-    return state.replace(data=env.physics.init(starts.qpos[row], starts.qvel[row]), obs=obs, info=info)
-
-
 def make_rollout(
     env: Any, agent: Agent, horizon: int, keep_poses: bool = False
 ) -> Callable[[Any, Array, Array, Array], Record]:
@@ -93,9 +73,10 @@ def make_rollout(
     """
     step = _playback_step if agent.kinematic else _physics_step
 
-    def rollout(parameters: Any, clip: Array, frame: Array, rng: Array) -> Record:
+    @jax.jit
+    def rollout(tables: Any, parameters: Any, clip: Array, frame: Array, rng: Array) -> Record:
         reset_rng, rng = jax.random.split(rng)
-        state = begin(env, jax.random.split(reset_rng, clip.shape[0]), clip, frame)
+        state = env.begin(tables, jax.random.split(reset_rng, clip.shape[0]), clip, frame)
 
         def body(carry: tuple[Any, Array], key: Array) -> tuple[tuple[Any, Array], Record]:
             state, alive = carry
@@ -110,7 +91,8 @@ def make_rollout(
         alive = jnp.ones(clip.shape[0], bool)
         return jax.lax.scan(body, (state, alive), jax.random.split(rng, horizon))[1]
 
-    return jax.jit(rollout)
+    # As an argument, the clips are not constants of the compiled program.
+    return functools.partial(rollout, env.tables)
 
 
 def _physics_step(env: Any, agent: Agent, parameters: Any, state: Any, key: Array) -> tuple[Any, ...]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-# A regulation size-7 ball: 567-650 g, a thin shell.
-BASKETBALL_MASS = 0.62
-
 _CHOICES: dict[str, tuple[str, ...]] = {"feet": ("box", "corners"), "solver": ("newton", "cg")}
 
 
@@ -15,8 +12,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {"feet": ("box", "corners"), "solver": ("
 class SceneOptions:
     """What `build_scene` builds; the values here are the `default` preset.
 
-    ball_mass: kg; None takes `ball_density` (kg/m³). `reference` is None, hence 7.238 kg (skillmimic.md §2.1): more
-        than ten basketballs, which makes every catch ten times as hard on the hands. `default` is a real ball.
+    ball_mass: kg; None takes `ball_density` (kg/m³), hence the published 7.238 kg (skillmimic.md §2.1). Both presets
+        keep it, for all published numbers are of that ball; a real one has 0.62 kg and `ball_shell`.
     ball_radius: m. ball_shell: inertia of a hollow sphere (a real ball) instead of a solid one (published).
     restitution: bounce of the ball on the floor (0.805) and on bodies (0.405), §2.1; off: MuJoCo's inelastic contact.
     self_collision: every pair of bodies except parent and child, as published (§1.5).
@@ -31,10 +28,10 @@ class SceneOptions:
     solver, iterations, ls_iterations: constraint solver and its limits; Newton stops by itself when it has converged.
     """
 
-    ball_mass: float | None = BASKETBALL_MASS
+    ball_mass: float | None = None
     ball_density: float = 1000.0
     ball_radius: float = 0.12
-    ball_shell: bool = True
+    ball_shell: bool = False
     restitution: bool = True
     self_collision: bool = True
     exclude_thumbs: bool = True
@@ -63,7 +60,7 @@ class SceneOptions:
 
 PRESETS: dict[str, SceneOptions] = {
     "default": SceneOptions(),
-    "reference": SceneOptions(ball_mass=None, ball_shell=False, exclude_thumbs=False),
+    "reference": SceneOptions(exclude_thumbs=False),
 }
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import mujoco
 import numpy as np
 
 from mjx_skillmimic import rotations
-from mjx_skillmimic.kinematics import Skeleton, skeleton_from_model
+from mjx_skillmimic.kinematics import Coordinates, Skeleton, skeleton_from_model
 from mjx_skillmimic.model import build
 from mjx_skillmimic.model.humanoid import BODIES, NUM_DOFS, NUM_JOINTS
 from mjx_skillmimic.model.options import PRESETS, SceneOptions
@@ -17,26 +17,6 @@ from mjx_skillmimic.rotations import Array
 
 _ROOT_Q, _ROOT_V = 7, 6
 _JOINT_Q, _JOINT_V = 4 * NUM_JOINTS, NUM_DOFS
-
-
-class Coordinates(NamedTuple):
-    """What `qpos` and `qvel` mean; leading axes (...) are free. Quaternions wxyz.
-
-    root_pos (..., 3) m, world. root_quat (..., 4). joint_quat (..., 52, 4), child in parent. root_lin_vel (..., 3)
-    m/s, world. root_ang_vel (..., 3) rad/s **in the root's frame**. joint_vel (..., 52, 3) rad/s, relative, in the
-    child's frame. object_pos, object_lin_vel (..., 3), object_quat (..., 4) and object_ang_vel (..., 3): world frame.
-    """
-
-    root_pos: Array
-    root_quat: Array
-    joint_quat: Array
-    root_lin_vel: Array
-    root_ang_vel: Array
-    joint_vel: Array
-    object_pos: Array
-    object_quat: Array
-    object_lin_vel: Array
-    object_ang_vel: Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

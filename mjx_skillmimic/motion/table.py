@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 
 from mjx_skillmimic import rotations
-from mjx_skillmimic.kinematics import Skeleton
+from mjx_skillmimic.kinematics import Coordinates, Skeleton
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.derive import KeyBodies, ObjectRotation, derive
 from mjx_skillmimic.motion.features import Features
@@ -23,26 +23,6 @@ PICK_UP = 1  # the label whose clips the published law draws twice as often
 Pad = Literal["zero", "hold"]
 JointVelocity = Literal["relative", "published"]
 RootAngularVelocity = Literal["body", "published"]
-
-
-class Coordinates(NamedTuple):
-    """A full state in the order of `Scene.pack`; leading axes (...) free, world frame unless said, wxyz.
-
-    root_pos (..., 3) m, root_quat (..., 4), joint_quat (..., 52, 4), root_lin_vel (..., 3) m/s, root_ang_vel (..., 3)
-    rad/s in the **root's frame**, joint_vel (..., 52, 3) rad/s relative in the child's frame, object_pos (..., 3),
-    object_quat (..., 4), object_lin_vel (..., 3), object_ang_vel (..., 3) rad/s in the world frame.
-    """
-
-    root_pos: Array
-    root_quat: Array
-    joint_quat: Array
-    root_lin_vel: Array
-    root_ang_vel: Array
-    joint_vel: Array
-    object_pos: Array
-    object_quat: Array
-    object_lin_vel: Array
-    object_ang_vel: Array
 
 
 @struct.dataclass
