@@ -292,6 +292,28 @@ def test_only_the_minibatch_with_the_bad_sample_is_skipped():
     assert not leaves_equal(moved.params, learner.params)
 
 
+def test_gradient_steps_stop_where_the_policy_has_moved_too_far():
+    runaway = {"learning_rate": 0.3, "max_kl": 0.3}
+    _, free = train(Aim(), default_ppo(**SMALL | runaway | {"max_kl": 0.0}), 1)
+    guarded, history = train(Aim(), default_ppo(**SMALL | runaway), 1)
+    assert free[0]["kl_last_epoch"] > 1.0
+    assert free[0]["gradient_steps"] == SMALL["num_epochs"] * 4
+    # the first step starts from KL 0 and may overshoot; after it nothing moves
+    assert 1 <= history[0]["gradient_steps"] == int(guarded.gradient_steps) < free[0]["gradient_steps"]
+    assert history[0]["nonfinite_updates"] == 0
+
+    options = default_ppo(**SMALL | {"max_kl": 0.01})
+    networks, optimizer = make_networks(options, 1, 1), make_optimizer(options)
+    params = networks.init(jax.random.PRNGKey(0))
+    learner = Learner(params, optimizer.init(params), normalizer.init(1), jnp.float32(1e-3))
+    zero = jnp.zeros(8)
+    fields = {"old_neg_log_prob": zero, "advantage": zero + 1, "old_value": zero, "target": zero + 1}
+    far = Samples(obs=jnp.ones((8, 1)), action=zero[:, None], old_mean=zero[:, None] + 5, **fields)
+    same, metrics = gradient_step(learner, far, params["actor"]["params"]["log_std"], networks, optimizer, options)
+    assert (float(metrics["accepted"]), float(metrics["applied"])) == (1.0, 0.0)
+    assert leaves_equal(same, learner)
+
+
 def test_learning_rate_follows_the_kl_within_bounds():
     options = default_ppo(kl_target=0.1, lr_min=1e-5, lr_max=1e-3)
 

@@ -22,7 +22,8 @@ class PPOOptions:
     clip_value_loss: also clip the critic's change to ±clip_ratio. log_ratio_limit: clamp of log π_new/π_old.
     bounds_limit, bounds_loss_coef: soft bound on the action mean, squared excess summed over coordinates.
     action_limit: actions given to the environment are clamped to ±this; densities are those of the unclamped sample.
-    max_grad_norm: global-norm clipping, 0 = off. kl_target, lr_factor, lr_min, lr_max, lr_interval: only for
+    max_grad_norm: global-norm clipping, 0 = off. max_kl: gradient steps are left out while the minibatch's KL exceeds
+    it, 0 = off. kl_target, lr_factor, lr_min, lr_max, lr_interval: only for
     "adaptive_kl": the rate is divided by lr_factor where the mean KL since the last decision exceeds 2·kl_target and
     multiplied where it is below kl_target/2. kl_epsilon: fudge inside `distributions.kl_divergence`.
     normalizer_update: "minibatch" merges every gradient minibatch before using it, so each sample counts num_epochs
@@ -64,6 +65,7 @@ class PPOOptions:
     adam_beta2: float = 0.999
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 0.0
+    max_kl: float = 0.0
 
     normalizer_update: NormalizerUpdate = "minibatch"
     normalizer_warm_start: bool = False
@@ -98,6 +100,8 @@ def default_ppo(**changes: Any) -> PPOOptions:
         "num_envs": 4096,
         # A policy of 156 coordinates moves far in KL for small changes of the mean: let the measured KL set the rate.
         "lr_schedule": "adaptive_kl",
+        # Without it the KL of one iteration now and then runs away to 2-20 and costs millions of samples.
+        "max_kl": 0.3,
         # With 156 coordinates and σ = 0.055 the published fudge makes the KL of two equal policies −0.26.
         "kl_epsilon": 0.0,
         # Statistics that move between a rollout and its loss change the policy without the ratio seeing why.

@@ -102,6 +102,7 @@ def make_train(
         if axis_name is not None:
             metrics = jax.lax.pmean(metrics, axis_name)
         skipped = losses["nonfinite_updates"].astype(jnp.int32)
+        applied = losses["gradient_steps"].astype(jnp.int32)
         steps_low = state.steps_low + jnp.uint32(options.batch_size)
         return TrainState(
             params=learner.params,
@@ -112,7 +113,7 @@ def make_train(
             env_state=env_state,
             episodes=episodes,
             iteration=state.iteration + 1,
-            gradient_steps=state.gradient_steps + options.num_epochs * options.num_minibatches - skipped,
+            gradient_steps=state.gradient_steps + applied,
             nonfinite_updates=state.nonfinite_updates + skipped,
             steps_high=state.steps_high + (steps_low < state.steps_low).astype(jnp.uint32),
             steps_low=steps_low,

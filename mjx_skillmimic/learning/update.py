@@ -60,7 +60,12 @@ def gradient_step(
     options: PPOOptions,
     axis_name: str | None = None,
 ) -> tuple[Learner, Metrics]:
-    """One Adam step on a minibatch; with a non-finite loss or gradient nothing changes and "accepted" is 0."""
+    """One Adam step on a minibatch.
+
+    With a non-finite loss or gradient nothing changes and "accepted" is 0. Nor does it where the policy is farther than
+    `max_kl` from the one that acted ("applied" is 0): beyond that the ratios of a few samples dominate the gradient
+    and each step makes the next one worse.
+    """
     moments = learner.obs_moments
     if options.normalizer_update == "minibatch":
         moments = normalizer.merge(moments, batch.obs, axis_name)
@@ -71,11 +76,17 @@ def gradient_step(
         total, terms, gradients = jax.lax.pmean((total, terms, gradients), axis_name)
     norm = optax.global_norm(gradients)
     accepted = jnp.isfinite(total) & jnp.isfinite(norm)
+    applied = accepted & (terms["kl"] <= options.max_kl) if options.max_kl else accepted
     direction, opt_state = optimizer.update(gradients, learner.opt_state)
     params = optax.apply_updates(learner.params, jax.tree.map(lambda step: -learner.learning_rate * step, direction))
     proposed = Learner(params, opt_state, moments, learner.learning_rate)
-    learner = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), proposed, learner)
-    return learner, {**terms, "grad_norm": norm, "accepted": accepted.astype(jnp.float32)}
+    learner = jax.tree.map(lambda new, old: jnp.where(applied, new, old), proposed, learner)
+    return learner, {
+        **terms,
+        "grad_norm": norm,
+        "accepted": accepted.astype(jnp.float32),
+        "applied": applied.astype(jnp.float32),
+    }
 
 
 def update(
@@ -89,7 +100,8 @@ def update(
 ) -> tuple[Learner, Metrics]:
     """`num_epochs` passes over the samples (B, …), each in a new random order without replacement.
 
-    Metrics are means over the accepted gradient steps; "nonfinite_updates" counts the others.
+    Metrics are means over the accepted gradient steps, those stopped by `max_kl` included; "gradient_steps" counts
+    those that changed the parameters, "nonfinite_updates" those that were not accepted.
     """
     old_log_std = learner.params["actor"]["params"]["log_std"]
     adaptive = options.lr_schedule == "adaptive_kl"
@@ -98,20 +110,24 @@ def update(
         # Gathered a minibatch at a time: a shuffled copy of all observations would double the memory of the rollout.
         batch = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), samples)
         learner, metrics = gradient_step(learner, batch, old_log_std, networks, optimizer, options, axis_name)
-        return _decide(
-            learner, metrics, options
-        ) if adaptive and options.lr_interval == "minibatch" else learner, metrics
+        if adaptive and options.lr_interval == "minibatch":
+            learner = _decide(learner, metrics, options)
+        return learner, metrics
 
     def epoch(learner: Learner, key: Array) -> tuple[Learner, Metrics]:
         order = minibatch_indices(key, samples.action.shape[0], options.minibatch_size)
         learner, metrics = jax.lax.scan(minibatch, learner, order)
-        return _decide(learner, metrics, options) if adaptive and options.lr_interval == "epoch" else learner, metrics
+        if adaptive and options.lr_interval == "epoch":
+            learner = _decide(learner, metrics, options)
+        return learner, metrics
 
     learner, steps = jax.lax.scan(epoch, learner, jax.random.split(rng, options.num_epochs))
     if adaptive and options.lr_interval == "iteration":
         learner = _decide(learner, steps, options)
-    metrics = {name: _accepted_mean(value, steps["accepted"]) for name, value in steps.items() if name != "accepted"}
+    metrics = {name: _accepted_mean(value, steps["accepted"]) for name, value in steps.items()}
+    del metrics["accepted"], metrics["applied"]
     metrics["kl_last_epoch"] = _accepted_mean(steps["kl"][-1], steps["accepted"][-1])
+    metrics["gradient_steps"] = jnp.sum(steps["applied"])
     metrics["nonfinite_updates"] = jnp.sum(1.0 - steps["accepted"])
     return learner, metrics
 
