@@ -21,5 +21,5 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         critic_hidden=(512, 256),
         learning_rate=2e-4,
     )
-    config.run.update(total_env_steps=700_000, eval_every=40, eval_episodes=2, checkpoint_every=40)
+    config.run.update(total_env_steps=410_000, eval_every=25, eval_episodes=2, checkpoint_every=25, video_every=0)
     return config

@@ -9,7 +9,14 @@ import ml_collections
 from ml_collections import config_dict
 
 from mjx_skillmimic.envs.starts import StartOptions
-from mjx_skillmimic.imitation.options import ActionOptions, ObservationOptions, RewardOptions, TerminationOptions
+from mjx_skillmimic.imitation.options import (
+    ActionOptions,
+    ObservationOptions,
+    RewardOptions,
+    TerminationOptions,
+    check_choices,
+    check_positive,
+)
 from mjx_skillmimic.imitation.reward import RewardWeights
 from mjx_skillmimic.model.options import PRESETS as SCENES
 from mjx_skillmimic.model.options import SceneOptions
@@ -34,6 +41,10 @@ class MotionOptions:
     key_bodies: KeyBodies = "fk"
     pick_weight: float = 1.0
     pad: table.Pad = "hold"
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_positive(self, "pick_weight")
 
     @classmethod
     def reference(cls) -> MotionOptions:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from mjx_skillmimic.imitation.options import check_choices, check_positive
 from mjx_skillmimic.kinematics import Coordinates
 from mjx_skillmimic.model import depenetrate
 from mjx_skillmimic.model.scene import Scene
@@ -42,6 +43,10 @@ class StartOptions:
     slop: float = 0.002
     max_push: float = 0.12
     max_kick: float | None = 0.5
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_positive(self, "max_joint_speed", "max_push", "max_kick")
 
     @classmethod
     def reference(cls) -> StartOptions:

@@ -11,7 +11,7 @@ import math
 from typing import Any, Literal, get_args, get_type_hints
 
 
-def _check_choices(options: Any) -> None:
+def check_choices(options: Any) -> None:
     """Raises ValueError where a Literal field holds something else, naming the field, the value and the choices."""
     for name, kind in get_type_hints(type(options)).items():
         choices, value = get_args(kind), getattr(options, name)
@@ -19,7 +19,7 @@ def _check_choices(options: Any) -> None:
             raise ValueError(f"{type(options).__name__}.{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
-def _check_positive(options: Any, *names: str) -> None:
+def check_positive(options: Any, *names: str) -> None:
     """Raises ValueError where a field is neither None nor a positive number."""
     for name in names:
         value = getattr(options, name)
@@ -48,8 +48,8 @@ class ObservationOptions:
     num_skills: int = 64
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check_positive(self, "force_clip", "force_scale", "num_skills")
+        check_choices(self)
+        check_positive(self, "force_clip", "force_scale", "num_skills")
 
     @classmethod
     def reference(cls) -> ObservationOptions:
@@ -90,8 +90,8 @@ class RewardOptions:
     object_force_threshold: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check_positive(self, "body_force_threshold", "object_force_threshold")
+        check_choices(self)
+        check_positive(self, "body_force_threshold", "object_force_threshold")
         if self.lag not in (0, 1):
             raise ValueError(f"RewardOptions.lag: expected 0 or 1, got {self.lag!r}")
 
@@ -134,8 +134,8 @@ class TerminationOptions:
     body_distance: float | None = None
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check_positive(self, "fall_height", "episode_length", "object_distance", "body_distance")
+        check_choices(self)
+        check_positive(self, "fall_height", "episode_length", "object_distance", "body_distance")
 
     @classmethod
     def reference(cls) -> TerminationOptions:
@@ -160,12 +160,12 @@ class ActionOptions:
     initial: Literal["zero", "mean_pose"] = "mean_pose"
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check_positive(self, "clip", "scale")
+        check_choices(self)
+        check_positive(self, "clip", "scale")
 
     @classmethod
     def reference(cls) -> ActionOptions:
-        return cls()
+        return cls(initial="zero")
 
     @classmethod
     def default(cls) -> ActionOptions:

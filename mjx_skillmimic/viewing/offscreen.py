@@ -104,7 +104,7 @@ def software_frames(t: Trajectory, camera: CameraPath, width: int, height: int, 
         yield rasteriser.render(figures(t, frame, camera.eye(frame), ghost), camera, frame)
 
 
-def write(t: Trajectory, path: Path, backend: str, width: int, height: int, ghost: bool) -> None:
+def write(t: Trajectory, path: Path, backend: str, width: int, height: int, ghost: bool, quality: int = 8) -> None:
     """Streams every frame to ffmpeg as it is drawn, so memory does not grow with the length."""
     import imageio
 
@@ -115,7 +115,7 @@ def write(t: Trajectory, path: Path, backend: str, width: int, height: int, ghos
         for i, image in enumerate(frames):
             if writer is None:
                 # opened after the first picture: a back end that fails leaves no file behind
-                writer = imageio.get_writer(path, fps=t.fps, codec="libx264", quality=8, macro_block_size=2)
+                writer = imageio.get_writer(path, fps=t.fps, codec="libx264", quality=quality, macro_block_size=2)
             writer.append_data(overlay.draw_caption(image, t, i))
     finally:
         if writer is not None:
@@ -130,12 +130,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--backend", default=SOFTWARE)
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--quality", type=int, default=8)
     parser.add_argument("--no-ghost", action="store_true")
     args = parser.parse_args(argv)
     if args.backend != SOFTWARE:
         os.environ["MUJOCO_GL"] = args.backend
     try:
-        write(trajectory.load(args.trajectory), args.out, args.backend, args.width, args.height, not args.no_ghost)
+        size = (args.width, args.height)
+        write(trajectory.load(args.trajectory), args.out, args.backend, *size, not args.no_ghost, args.quality)
     except Exception as error:  # any failure of a GL stack is a reason to try the next one
         sys.stderr.write(f"{args.backend}: {type(error).__name__}: {error}\n")
         return NO_PICTURE

@@ -37,11 +37,12 @@ def write_video(
     ghost: bool = True,
     backend: str = "auto",
     timeout: float = 900.0,
+    quality: int = 8,
 ) -> Video:
     """Draws `t` into an MP4 of even `width` × `height`, at its own frame rate, with the reference as a ghost.
 
     OpenGL runs in a child process, since a broken driver may end the process that calls it. Where a back end fails,
-    the next of `gl.candidates(backend)` is tried; the last, software, needs nothing. `timeout` (s) is for each.
+    the next of `gl.candidates(backend)` is tried; the last, software, needs nothing. `timeout` (s) is for each. `quality`: 1 (small) to 10 (good).
     Raises ValueError for an odd size, `VideoError` if all fail.
     """
     if width % 2 or height % 2 or min(width, height) < 16:
@@ -54,7 +55,7 @@ def write_video(
         trajectory.save(t, source)
         partial = Path(folder) / "video.mp4"
         for candidate in gl.candidates(backend):
-            complaint = _draw(source, partial, candidate, width, height, ghost, timeout)
+            complaint = _draw(source, partial, candidate, width, height, ghost, timeout, quality)
             if complaint is None:
                 # written beside the target first, so that a reader never sees half a file
                 landing = path.with_name(f".{path.name}.partial")
@@ -67,10 +68,13 @@ def write_video(
     raise VideoError(f"no renderer could draw {path}: {'; '.join(failures)}")
 
 
-def _draw(source: Path, out: Path, backend: str, width: int, height: int, ghost: bool, timeout: float) -> str | None:
+def _draw(
+    source: Path, out: Path, backend: str, width: int, height: int, ghost: bool, timeout: float, quality: int
+) -> str | None:
     """Runs the drawing process; None for success, else its complaint in one line."""
     command = [sys.executable, "-m", "mjx_skillmimic.viewing.offscreen", str(source), str(out)]
     command += ["--backend", backend, "--width", str(width), "--height", str(height)]
+    command += ["--quality", str(quality)]
     command += [] if ghost else ["--no-ghost"]
     # The child draws; it must not claim the accelerator that its parent trains on.
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}

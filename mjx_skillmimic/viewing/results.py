@@ -1,0 +1,181 @@
+"""Pictures of published results: learning curves of several runs, a sheet of key frames, a video of bounded size."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mjx_skillmimic.viewing.camera import FOV_Y, CameraPath, follow
+from mjx_skillmimic.viewing.figures import figures
+from mjx_skillmimic.viewing.raster import Rasteriser
+from mjx_skillmimic.viewing.trajectory import Trajectory
+from mjx_skillmimic.viewing.video import Video, VideoError, write_video
+
+COLOURS = ("#2a6f97", "#d1495b", "#3a8f5d", "#e09f3e", "#7a5195", "#4f5d75", "#9c6644", "#00798c")
+_INK = (52, 58, 66)
+_MILLION = 1e6
+# Tried in turn until a video is small enough: width, height, quality.
+_VIDEO_SIZES = ((640, 480, 6), (640, 480, 4), (480, 360, 5), (480, 360, 3), (320, 240, 3))
+_CELL = (400, 330)  # pixels of one key frame
+_MARGIN = 0.2  # m around what a key frame shows
+_NEAREST, _FARTHEST = 2.6, 5.5  # m from the camera
+_SHEET_COLOURS = (256, 128, 64, 32)
+
+
+def draw_curves(document: Mapping[str, Any], path: str | Path) -> Path:
+    """The curves of a `publish.publish` document: training reward with the earlier experiment's points, and each
+    evaluation's Acc and survived fraction."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.lines import Line2D
+
+    figure = pyplot.figure(figsize=(11, 5.4), constrained_layout=True)
+    grid = figure.add_gridspec(2, 5)
+    reward = figure.add_subplot(grid[:, :3])
+    judged = {"acc": figure.add_subplot(grid[0, 3:]), "survived": figure.add_subplot(grid[1, 3:])}
+    for colour, run in zip(_cycle(len(document["runs"])), document["runs"], strict=True):
+        steps = np.array(run["curve"]["env_steps"]) / _MILLION
+        reward.plot(steps, run["curve"]["reward"], color=colour, linewidth=1.8)
+        label = f"{run['name']} {run['curve']['reward'][-1]:.2f}"
+        reward.annotate(
+            label,
+            (steps[-1], run["curve"]["reward"][-1]),
+            (5, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+        )
+        if run["baseline"]:
+            point = (run["baseline"]["env_steps"] / _MILLION, run["baseline"]["training_reward"])
+            reward.plot(*point, "X", color=colour, markersize=9, markeredgecolor="white", zorder=5)
+        for key, axis in judged.items():
+            _draw_evaluations(axis, run, key, colour)
+    reward.margins(x=0.14)
+    reward.set_xlim(left=0.0)
+    reward.set_ylim(0.0, 1.0)
+    reward.set_title("training reward a step (sampled actions)", fontsize=10)
+    marks = [("X", "earlier experiment"), ("o", "evaluated during the run"), ("*", "final policy, evaluated again")]
+    handles = [Line2D([], [], marker=m, linestyle="", color="#4f5d75", markersize=8, label=text) for m, text in marks]
+    reward.legend(handles=handles, fontsize=8, frameon=False, loc="lower right")
+    judged["acc"].set_title("Acc from frame 2 (mean action)", fontsize=10)
+    judged["survived"].set_title("survived fraction of the clip", fontsize=10)
+    for axis in (reward, *judged.values()):
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in judged.values():
+        axis.set_ylim(-0.03, 1.06)
+    for axis in (reward, judged["survived"]):
+        axis.set_xlabel("environment steps (million)")
+    path = Path(path)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
+    return path
+
+
+def _cycle(count: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+
+
+def _draw_evaluations(axis: Any, run: Mapping[str, Any], key: str, colour: str) -> None:
+    own = [(e["env_steps"] / _MILLION, e[key]) for e in run["own_evaluations"] if e.get(key) is not None]
+    if own:
+        axis.plot(*zip(*own, strict=True), "o-", color=colour, markersize=4, linewidth=1.2)
+    end = run["training"]["env_steps"] / _MILLION
+    for result in run["evaluations"].values():
+        axis.plot(
+            end, result["first"]["total"][key]["value"], "*", color=colour, markersize=11, markeredgecolor="white"
+        )
+
+
+def key_frames(t: Trajectory, count: int = 6) -> list[int]:
+    """At most `count` telling frames, in order: the ends, changes of the clip's contact label, the ball's highest
+    point, then the middles of what is left."""
+    last = t.num_frames - 1
+    chosen = {0, last}
+    events = list(np.flatnonzero(np.diff(t.label("reference_contact") > 0.5)) + 1)
+    events.append(int(np.argmax(t.object_pos[:, 2])))
+    for event in sorted({int(e) for e in events}):
+        apart = min(abs(event - other) for other in chosen)
+        if len(chosen) < count and apart > last / (2 * count):
+            chosen.add(event)
+    while len(chosen) < min(count, t.num_frames):
+        ordered = sorted(chosen)
+        gap = int(np.argmax(np.diff(ordered)))
+        chosen.add((ordered[gap] + ordered[gap + 1]) // 2)
+    return sorted(chosen)
+
+
+def write_sheet(t: Trajectory, path: str | Path, limit: int = 200_000, columns: int = 3) -> list[int]:
+    """Draws the key frames into one PNG of at most `limit` bytes, by the software renderer; answers which they are.
+
+    Fewer colours are tried until it is small enough. Raises ValueError if even the fewest are too many bytes.
+    """
+    from PIL import Image
+
+    frames = key_frames(t)
+    cells = _cells(t, frames)
+    rows = -(-len(cells) // columns)
+    width, height = _CELL
+    sheet = Image.new("RGB", (columns * width, rows * height), (244, 246, 248))
+    for i, cell in enumerate(cells):
+        sheet.paste(cell, (i % columns * width, i // columns * height))
+    for colours in _SHEET_COLOURS:
+        buffer = io.BytesIO()
+        few = sheet.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few.save(buffer, "PNG", optimize=True)
+        if buffer.tell() <= limit:
+            Path(path).write_bytes(buffer.getvalue())
+            return frames
+    raise ValueError(f"{path}: a sheet of {len(cells)} frames takes {buffer.tell()} bytes, allowed are {limit}")
+
+
+def _framed(t: Trajectory, camera: CameraPath, frame: int) -> CameraPath:
+    """The video's view with one frame's person, ball and reference in the middle, as near as they fit."""
+    shown = [t.body_pos[frame], t.object_pos[frame][None]]
+    if t.reference_body_pos is not None and t.reference_object_pos is not None:
+        shown += [t.reference_body_pos[frame], t.reference_object_pos[frame][None]]
+    points = np.concatenate(shown) @ camera.axes.T
+    low, high = points.min(axis=0) - _MARGIN, points.max(axis=0) + _MARGIN
+    lookat = camera.lookat.copy()
+    lookat[frame] = (low + high) / 2 @ camera.axes
+    half = (high - low) / 2
+    width, height = _CELL
+    distance = max(half[1], half[0] * height / width) / np.tan(np.radians(FOV_Y) / 2) + half[2]
+    return dataclasses.replace(camera, lookat=lookat, distance=float(np.clip(distance, _NEAREST, _FARTHEST)))
+
+
+def _cells(t: Trajectory, frames: list[int]) -> list[Any]:
+    """The pictures of single frames, drawn twice as large and shrunk, with time and errors."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    width, height = _CELL
+    path, rasteriser = follow(t), Rasteriser(2 * width, 2 * height)
+    pictures = []
+    for frame in frames:
+        camera = _framed(t, path, frame)
+        image = rasteriser.render(figures(t, frame, camera.eye(frame)), camera, frame)
+        cell = Image.fromarray(image).resize(_CELL, Image.Resampling.BOX)
+        parts = [f"{frame / t.fps:.2f} s"]
+        parts += [f"{name.removesuffix(' mm')} {t.labels[name][frame]:.0f} mm" for name in t.labels if "mm" in name]
+        ImageDraw.Draw(cell).text((8, 6), "   ".join(parts), fill=_INK, font=ImageFont.load_default(14))
+        pictures.append(cell)
+    return pictures
+
+
+def write_small_video(t: Trajectory, path: str | Path, limit: int = 700_000, backend: str = "software") -> Video:
+    """An MP4 of at most 480 pixels' height and `limit` bytes: quality, then size give way until it fits.
+
+    Raises VideoError if it never does.
+    """
+    for width, height, quality in _VIDEO_SIZES:
+        video = write_video(t, path, width, height, backend=backend, quality=quality)
+        if video.path.stat().st_size <= limit:
+            return video
+    raise VideoError(f"{path}: {t.num_frames} frames take {video.path.stat().st_size} bytes, allowed are {limit}")
