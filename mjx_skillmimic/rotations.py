@@ -166,12 +166,12 @@ def continuous_signs(q: Array) -> Array:
 
 
 def wxyz_from_xyzw(q: Array) -> Array:
-    """Scalar-last to scalar-first; only loaders and `interop/` need it."""
+    """Scalar-last to scalar-first; only loaders need it."""
     xp = namespace(q)
     return xp.concatenate([q[..., 3:], q[..., :3]], axis=-1)
 
 
 def xyzw_from_wxyz(q: Array) -> Array:
-    """Scalar-first to scalar-last; only loaders and `interop/` need it."""
+    """Scalar-first to scalar-last; only loaders need it."""
     xp = namespace(q)
     return xp.concatenate([q[..., 1:], q[..., :1]], axis=-1)

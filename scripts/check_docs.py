@@ -2,7 +2,8 @@
 
 In README.md, CHANGELOG.md and every Markdown file under docs/: relative links and their anchors, files in `code` spans
 that start with a folder of the repository, targets of `make`, configuration keys in `--config.key=`. Under docs/, each
-PNG and SVG needs the JSON of the same name beside it: the numbers that it shows. Exit status 1 if anything is missing.
+PNG and SVG needs the JSON of the same name beside it: the numbers that it shows; NAME_<anything>.png may share
+NAME.json. Exit status 1 if anything is missing.
 """
 
 from __future__ import annotations
@@ -89,12 +90,18 @@ def anchors(text: str) -> set[str]:
 
 
 def figures_without_numbers(folder: Path) -> list[str]:
-    """Figures under a folder that have no JSON of the same name beside them."""
+    """Figures under a folder without a JSON beside them that has their name, or their name up to an underscore."""
     figures = [p for p in sorted(folder.rglob("*")) if p.suffix in FIGURES]
-    missing = [p for p in figures if not p.with_suffix(".json").exists()]
+    missing = [p for p in figures if not any(p.with_name(f"{name}.json").exists() for name in beginnings(p.stem))]
     return [
         f"{p.relative_to(folder.parent)}: no {p.with_suffix('.json').name} beside it with its numbers" for p in missing
     ]
+
+
+def beginnings(stem: str) -> list[str]:
+    """A name and what is before each of its underscores: a_b_c, a_b, a."""
+    parts = stem.split("_")
+    return ["_".join(parts[:end]) for end in range(len(parts), 0, -1)]
 
 
 def config_keys() -> set[str]:

@@ -115,7 +115,8 @@ def main() -> int:
         row: dict = {k: np.percentile(errors[k], PERCENTILES).tolist() for k in ("qpos", "qvel", "force")}
         row |= {k: float(errors[k].mean()) for k in ("flags", "edges")}
         row |= {"overflow": int(overflow.max()), "first_call_s": time.perf_counter() - start}
-        row["device"] = jax.devices()[0].device_kind
+        row |= {"device": jax.devices()[0].device_kind, "worlds": args.worlds, "feet": scene.options.feet}
+        row["states"] = Path(args.motion).stem if args.motion else "synthetic"
         row["passed"] = bool(contract.passes(physics.name, errors) and row["overflow"] == 0)
         if args.speed:
             row["control_steps_per_s"], row["speed_overflow"] = speed(physics, *states[:2], args.speed)
@@ -124,7 +125,7 @@ def main() -> int:
             text = "  ".join(f"{x:9.2e}" for x in value) if isinstance(value, list) else str(value)
             print(f"{physics.name:9s} {key:20s} {text}")
     if args.json:
-        args.json.write_text(json.dumps(report, indent=2))
+        args.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0 if all(row["passed"] for row in report.values()) else 1
 
 

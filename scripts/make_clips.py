@@ -9,6 +9,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of the .npz files")
     parser.add_argument("--only", choices=NAMES, action="append", help="make this clip only; may be repeated")
     parser.add_argument("--check", action="store_true", help="print what every clip must hold; exit 1 if one fails")
-    parser.add_argument("--sheets", type=Path, help="also draw a strip of key frames of each clip into this folder")
+    parser.add_argument("--sheets", type=Path, help="also draw key frames of each clip, and write what it holds, here")
     return parser.parse_args()
 
 
@@ -37,14 +38,16 @@ def main() -> int:
         path = save_clip(make_clip(skill(name).make()), args.out / f"{name}.npz")
         clip = load_clip_npz(path)
         print(f"{path}: {clip.num_frames} frames, {path.stat().st_size / 1000:.0f} kB")
+        results = checks.check(clip) if args.check or args.sheets else []
         if args.check:
-            results = checks.check(clip)
             print(checks.describe(clip, results))
             failed += sum(not result.passed for result in results)
         if args.sheets:
             from mjx_skillmimic.motion.synthesis.sheets import save_sheet
 
             save_sheet(clip, args.sheets / f"{name}.png", **getattr(skill(name), "SHEET", {}))
+            numbers = {r.name: {"value": float(r.value), "unit": r.unit, "passed": bool(r.passed)} for r in results}
+            (args.sheets / f"{name}.json").write_text(json.dumps(numbers, indent=1) + "\n")
     if failed:
         print(f"{failed} checks failed")
     return min(failed, 1)

@@ -41,10 +41,13 @@ def main(arguments: list[str]) -> int:
     from mjx_skillmimic import envs
     from mjx_skillmimic.learning import ppo, runner
     from mjx_skillmimic.learning.hooks import clip_hooks
-    from mjx_skillmimic.motion.errors import MotionFormatError
 
     try:
         env = envs.load(config.env, config)
+    except (ValueError, TypeError, ImportError, FileNotFoundError) as error:
+        # options, clips or an engine that cannot work
+        return _refuse(error)
+    try:
         make_train = functools.partial(ppo.make_train, initial_action=env.initial_action, one_hot_mask=env.one_hot_mask)
         runner.run(
             config,
@@ -60,7 +63,7 @@ def main(arguments: list[str]) -> int:
         if error.dump:
             print(f"replay them: python scripts/replay_dump.py {error.dump}", file=sys.stderr)
         return 3
-    except (runner.ResumeError, runner.CheckpointError, MotionFormatError, FileNotFoundError) as error:
+    except (runner.ResumeError, runner.CheckpointError) as error:
         return _refuse(error)
     return 0
 

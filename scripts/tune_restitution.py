@@ -2,20 +2,25 @@
 
     python scripts/tune_restitution.py --target 0.805 --depth 0.06
     python scripts/tune_restitution.py --target 0.405 --depth 0.07
+    python scripts/tune_restitution.py --check restitution.json
 
 Drops a ball at 1–6 m/s that starts anywhere within a step of the surface and searches, by random steps, for the
 stiffness, damping and impedance ramp with the right mean ratio of speeds, little scatter from drop to drop, no trend
-with the speed, and no dent deeper than `--depth` metres at 6 m/s. Takes `--seconds`, prints the best.
+with the speed, and no dent deeper than `--depth` metres at 6 m/s. Takes `--seconds`, prints the best. `--check`
+searches nothing: it measures the package's two materials so and writes what it found, with the depth at rest.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from pathlib import Path
 
 import mujoco
 import numpy as np
 
+from mjx_skillmimic.model import restitution
 from mjx_skillmimic.model.build import FLOOR, OBJECT
 from mjx_skillmimic.model.scene import build_scene
 
@@ -56,6 +61,14 @@ def drops(model: mujoco.MjModel, values: np.ndarray, count: int) -> tuple[np.nda
     return ratio, dent
 
 
+def depth_at_rest(model: mujoco.MjModel) -> float:
+    """How deep, m, the ball lies in the surface after 10 s."""
+    data = mujoco.MjData(model)
+    for _ in range(round(10.0 / model.opt.timestep)):
+        mujoco.mj_step(model, data)
+    return model.geom(OBJECT).size[0] - data.qpos[2]
+
+
 def cost(ratio: np.ndarray, dent: np.ndarray, target: float, depth: float) -> float:
     """What the search makes small."""
     third = len(ratio) // 3
@@ -63,14 +76,40 @@ def cost(ratio: np.ndarray, dent: np.ndarray, target: float, depth: float) -> fl
     return 2 * abs(ratio.mean() - target) + ratio.std() + 0.5 * trend + 10 * max(0.0, dent.max() - depth)
 
 
+def check(path: Path, count: int = 300) -> None:
+    """Drops with the package's materials: restitution and deepest dent, printed and written as JSON."""
+    report: dict[str, dict[str, float]] = {}
+    for name, material in (("floor", restitution.BALL_FLOOR), ("body", restitution.BALL_BODY)):
+        values = np.array([*(-x for x in material.solref), *material.solimp])
+        model = ball_model()
+        ratio, dent = drops(model, values, count)
+        found = {
+            "mean": ratio.mean(),
+            "std": ratio.std(),
+            "least": ratio.min(),
+            "most": ratio.max(),
+            "dent_m": dent.max(),
+            "rest_m": depth_at_rest(model),
+        }
+        report[name] = {key: round(float(value), 4) for key, value in found.items()} | {"drops": count}
+        print(name, json.dumps(report[name]))
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
 def main() -> None:
     """Searches and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", type=float, required=True)
-    parser.add_argument("--depth", type=float, required=True)
+    parser.add_argument("--target", type=float, help="restitution to reach")
+    parser.add_argument("--depth", type=float, help="m")
+    parser.add_argument("--check", type=Path, metavar="JSON", help="measure the package's materials instead")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if args.check:
+        check(args.check)
+        return
+    if args.target is None or args.depth is None:
+        parser.error("--target and --depth are needed to search, or --check")
     model, rng = ball_model(), np.random.default_rng(args.seed)
     best, best_cost, end = LOWEST, np.inf, time.monotonic() + args.seconds
     while time.monotonic() < end:

@@ -13,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mjx_skillmimic import envs
-from mjx_skillmimic.envs.ball_play import BallPlay
+from mjx_skillmimic.envs.ball_play import BallPlay, Tables
 from mjx_skillmimic.envs.state import State
 from mjx_skillmimic.motion import library
 from mjx_skillmimic.motion.clip import MotionClip
@@ -24,17 +24,17 @@ WORLDS = 32
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """An environment with compiled `reset(keys)`, `begin(keys, clip, frame)` and `step(state, action)`."""
+    """An environment with compiled `reset(keys)`, `begin(tables, keys, clip, frame)` and `step(state, action)`."""
 
     env: BallPlay
     reset: Callable[..., State]
     begin: Callable[..., State]
     step: Callable[..., State]
 
-    def start(self, clip: Any, frame: Any, seed: int = 0) -> State:
-        """WORLDS worlds on chosen clips and frames; numbers are meant for all of them."""
+    def start(self, clip: Any, frame: Any, tables: Tables | None = None) -> State:
+        """WORLDS worlds on chosen clips and frames; numbers are meant for all of them. tables: not the env's own."""
         clip, frame = (jnp.broadcast_to(jnp.asarray(x, jnp.int32), WORLDS) for x in (clip, frame))
-        return self.begin(keys(seed), clip, frame)
+        return self.begin(tables or self.env.tables, keys(0), clip, frame)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -57,9 +57,7 @@ def config(preset: str = "default", **changes: Any) -> ConfigDict:
 
 def compiled(chosen: ConfigDict, clips: Sequence[MotionClip]) -> Compiled:
     env = BallPlay(chosen, clips)
-    begin = jax.jit(env.begin)
-    # The tables as an argument, or they would be constants of the compiled program.
-    return Compiled(env, jax.jit(env.reset), lambda *args: begin(env.tables, *args), jax.jit(env.step))
+    return Compiled(env, jax.jit(env.reset), jax.jit(env.begin), jax.jit(env.step))
 
 
 @functools.cache

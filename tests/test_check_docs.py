@@ -56,8 +56,9 @@ def test_what_is_missing_is_named(checker: dict[str, Any], tmp_path: Path, text:
 
 def test_a_figure_needs_its_numbers(checker: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "docs" / "results").mkdir(parents=True)
-    for name in ("with.png", "with.json", "without.svg"):
+    for name in ("with.png", "with.json", "with_a_run.png", "without.svg", "within_a_run.png"):
         (tmp_path / "docs" / "results" / name).touch()
     assert checker["figures_without_numbers"](tmp_path / "docs") == [
-        "docs/results/without.svg: no without.json beside it with its numbers"
+        "docs/results/within_a_run.png: no within_a_run.json beside it with its numbers",
+        "docs/results/without.svg: no without.json beside it with its numbers",
     ]

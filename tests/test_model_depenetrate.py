@@ -120,8 +120,8 @@ def test_the_ball_is_not_kicked_after_a_reset(scene, clip, share):
     )
     qvel = np.clip(qvel, -30.0, 30.0)
     mean_pose = rotations.log(joints).reshape(motion.num_frames, -1).mean(axis=0)
-    settled = settle_starts(scene, qpos[2:], qvel[2:], mean_pose)
-    raw = settle_starts(scene, qpos[2:], qvel[2:], mean_pose, START_PRESETS["reference"])
+    settled = settle_starts(scene, qpos[2:], qvel[2:], mean_pose[None])
+    raw = settle_starts(scene, qpos[2:], qvel[2:], mean_pose[None], START_PRESETS["reference"])
     assert np.median(settled.kick) < 0.2
     assert (settled.kick < 0.5).mean() >= share
     assert (settled.kick < 0.5).mean() >= (raw.kick < 0.5).mean()

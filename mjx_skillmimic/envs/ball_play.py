@@ -72,8 +72,10 @@ class BallPlay:
             pick_weight=chosen.motion.pick_weight,
         )
         self.initial_action = actions.initial_action(np.asarray(motions.reference.dof_pos), chosen.action)
-        initial_target = actions.pd_targets(self.initial_action, chosen.action)
-        self.tables = Tables(motions, starts.build_starts(self.scene, motions, chosen.start, initial_target))
+        # A start must not kick the ball whether the policy begins with the zero action or near the clips' pose.
+        first = np.stack([np.zeros(NUM_DOFS, np.float32), self.initial_action])
+        targets = actions.pd_targets(first, chosen.action)
+        self.tables = Tables(motions, starts.build_starts(self.scene, motions, chosen.start, targets))
 
     @property
     def observation_size(self) -> int:

@@ -79,10 +79,10 @@ class Starts:
         return jax.tree.map(lambda x: x[row], self.body)
 
 
-def build_starts(scene: Scene, motions: table.MotionTable, options: StartOptions, initial_target: np.ndarray) -> Starts:
+def build_starts(scene: Scene, motions: table.MotionTable, options: StartOptions, targets: np.ndarray) -> Starts:
     """Computes the start state of every frame of the table, once, on the host.
 
-    initial_target: (156,) rad, the PD targets of an untrained actor, which the kick is judged with.
+    targets: (K, 156) rad, PD targets that the kick is judged with.
     """
     lengths = np.asarray(motions.lengths)
     clip = np.repeat(np.arange(motions.num_clips), lengths)
@@ -104,7 +104,7 @@ def build_starts(scene: Scene, motions: table.MotionTable, options: StartOptions
         corrected = depenetrate.depenetrate(scene, raw_qpos, corrections).qpos
     else:
         with jax.default_device(jax.devices("cpu")[0]):
-            settled = settle_starts(scene, raw_qpos, raw_qvel, initial_target, corrections, tolerance=options.max_kick)
+            settled = settle_starts(scene, raw_qpos, raw_qvel, targets, corrections, tolerance=options.max_kick)
         corrected, usable = settled.qpos, settled.kick <= options.max_kick
     qpos, qvel = jnp.asarray(corrected, jnp.float32), jnp.asarray(raw_qvel, jnp.float32)
     body = jax.jit(lambda q, v: body_state(scene, batch.new_state(q, v, engine=None)))(qpos, qvel)

@@ -158,11 +158,12 @@ _COLUMNS = (
     ("gap_max_mm", "gap max mm", 1.0, 1),
 )
 _EXPLANATION = """\
-Each reference frame as it is, put into {engine} without velocity and held by its own pose as PD target (scene preset
-`{preset}`). Percentages are of all frames. *missing*: the clip's label says that hands touch the ball and nothing
-touches, also as a share *of labelled* frames; *extra*: the reverse. The reference never has a body–ball or hands–body edge, nor the published flag "body".
-*factor*: mean of exp(−5 · number of wrong edges, or flags): what the reward's contact factor is worth on the reference
-pose itself. *gap*: from the ball's surface to the nearest hand geom over the labelled frames; negative: overlap.
+Each reference frame as it is, put into {engine} without velocity and held by its own pose as PD target (scene
+preset `{preset}`). Percentages are of all frames. *missing*: the clip's label says that hands touch the ball and
+nothing touches, also as a share *of labelled* frames; *extra*: the reverse. The reference never has a body–ball or
+hands–body edge, nor the published flag "body". *factor*: mean of exp(−5 · number of wrong edges, or flags): what the
+reward's contact factor is worth on the reference pose itself. *gap*: from the ball's surface to the nearest hand geom
+over the labelled frames; negative: overlap.
 """
 
 

@@ -88,7 +88,7 @@ def publish(
 def describe_run(run: RunRecord, options: PublishOptions) -> tuple[dict[str, Any], Any]:
     """A run's part of the document, and the trajectory of its policy on its first clip from frame 2."""
     motion, clips = find_motion(run, options.motion_root)
-    command, unknown = command_line(run.config, run.name)
+    command, unshared = command_line(run.config, run.name)
     evaluations, trajectory = {}, None
     for engine in options.engines:
         env = setup.make_env(run.folder, motion, engine)
@@ -98,7 +98,7 @@ def describe_run(run: RunRecord, options: PublishOptions) -> tuple[dict[str, Any
     entry = {
         "name": run.name,
         "command": command,
-        "unknown_keys": unknown,
+        "unshared_keys": unshared,
         "seed": run.seed,
         "hardware": run.description["devices"],
         "engine": run.description["engine"],

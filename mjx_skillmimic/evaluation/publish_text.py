@@ -18,12 +18,14 @@ _READING = """\
 **Reward** is the mean a step while training, with sampled actions; final is the mean of the last 10 iterations.
 **Env steps/s** is rollout and update together: the median over iterations after the first 5. **Minutes** are those of
 all iterations; compiling and evaluations are not in them. **Early ends** is the share of training episodes that a fall
-or a limit on errors ended. **Lost contacts, broken worlds, skipped updates** count the engine's dropped contacts (mean
+or a limit on errors ended. **Greatest KL** is that of
+any one iteration's update. **Lost contacts, broken worlds, skipped updates** count the engine's dropped contacts (mean
 of its counter), states that became non-finite and gradient steps that were refused.
 
 Evaluations use the mean action and run to the end of the clip. *Frame 2* is the published start, each clip once: one
 deterministic episode a clip, so without an interval. *Random*: start frames drawn from [2, T − 2], 95 % intervals over
-episodes in brackets. Metrics are defined in docs/evaluation.md; "edges" judges contacts by pairs instead of net forces.
+episodes in brackets; a success whose moment comes before the start (a catch that is already over) cannot be had there.
+Metrics are defined in docs/evaluation.md; "edges" judges contacts by pairs instead of net forces.
 """
 
 
@@ -63,7 +65,7 @@ def _training(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         "earlier experiment",
         "ours at its steps",
     ]
-    header += ["early ends %", "lost contacts", "broken worlds", "skipped updates"]
+    header += ["early ends %", "lost contacts", "broken worlds", "skipped updates", "greatest KL"]
     rows = []
     for run in runs:
         t, before = run["training"], run["baseline"]
@@ -83,6 +85,7 @@ def _training(runs: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"{t['overflow']:g}",
                 str(t["nonfinite_worlds"]),
                 str(t["skipped_updates"]),
+                f"{t['greatest_kl']:.2f}",
             ]
         )
     return table(header, rows)
@@ -119,25 +122,12 @@ def _factors(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _section(run: Mapping[str, Any]) -> Iterator[str]:
     """What is particular to one run: clips, pictures, command, versions, and metrics a clip if there are several."""
-    shown, versions = run["shown"], run["versions"]
+    shown = run["shown"]
     yield from (f"## {run['name']}", "")
-    yield f"`{shown['clip']}` from frame {shown['start']} ({shown['engine']}), the reference translucent green: "
+    yield f"`{shown['clip']}` from frame {shown['start']} ({shown['engine']}), the reference translucent green:"
     yield from (f"[video]({shown['video']}).", "", f"![Key frames of {run['name']}]({shown['sheet']})", "")
-    yield from ("```sh", run["command"], "```", "")
-    clips = ", ".join(f"{n} ({t} frames)" for n, t in zip(run["clips"], run["clip_frames"], strict=True))
-    hardware = ", ".join(dict.fromkeys(run["hardware"]))
-    engine = f"{run['engine']} (mujoco-mjx {versions.get('mujoco-mjx', '?')}, warp {versions.get('warp-lang', '–')})"
-    yield f"Seed {run['seed']}; {len(run['hardware'])} × {hardware}; {engine}; jax {versions.get('jax', '?')}. "
-    yield f"Clips: {clips}; motion hash `{run['motion_hash'][:12]}`."
-    if run["unknown_keys"]:
-        yield f"Keys of its configuration that no longer exist: {', '.join(run['unknown_keys'])}."
-    rules = {
-        skill["rule"]: skill["rule_text"]
-        for r in run["evaluations"].values()
-        for skill in r["first"]["skills"].values()
-    }
-    for rule, text in rules.items():
-        yield f"Success, “{rule}”: {text}."
+    yield from ("```sh", run["command"].replace(" --", " \\\n    --"), "```", "")
+    yield from _provenance(run)
     yield ""
     if len(run["clips"]) > 1:
         for engine, result in run["evaluations"].items():
@@ -149,6 +139,21 @@ def _section(run: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"Per clip, {engine}:", "")
             yield from table(["clip", "start", "episodes", *(title for _, title, _, _ in _METRICS)], rows)
             yield ""
+
+
+def _provenance(run: Mapping[str, Any]) -> Iterator[str]:
+    versions = run["versions"]
+    devices = [device.split(": ", 1)[-1] for device in run["hardware"]]
+    names = ", ".join(f"{devices.count(name)} × {name}" for name in dict.fromkeys(devices))
+    made_with = [f"{key} {versions[key]}" for key in ("jax", "mujoco-mjx", "warp-lang") if key in versions]
+    clips = [f"{name} ({frames} frames)" for name, frames in zip(run["clips"], run["clip_frames"], strict=True)]
+    yield f"* Seed {run['seed']}; {names}; engine {run['engine']}; {', '.join(made_with)}."
+    yield f"* Clips: {', '.join(clips)}; motion hash `{run['motion_hash'][:12]}`."
+    if run["unshared_keys"]:
+        yield f"* Keys that only one of its configuration and today's defaults has: {', '.join(run['unshared_keys'])}."
+    skills = [skill for result in run["evaluations"].values() for skill in result["first"]["skills"].values()]
+    for rule, text in {skill["rule"]: skill["rule_text"] for skill in skills}.items():
+        yield f"* Success, “{rule}”: {text}."
 
 
 def _metric_cells(entry: Mapping[str, Any]) -> list[str]:

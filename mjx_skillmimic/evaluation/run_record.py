@@ -64,7 +64,7 @@ def read_run(folder: str | Path) -> RunRecord:
 
 
 def command_line(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
-    """The training command that gives this configuration, and keys of it that today's defaults do not know.
+    """The training command that gives this configuration, and keys that only it or only today's defaults have.
 
     Reconstructed: `configs/ballplay.py` in the run's preset, and every key that differs from it.
     """
@@ -97,8 +97,9 @@ def training_summary(run: RunRecord) -> dict[str, Any]:
     env_steps_per_second: median over iterations after the first `WARM_UP`, rollout and update together. seconds: of all
     iterations; compiling, evaluations and checkpoints are not in it. reward, factors, label_agrees, episode_length,
     terminated_per_episode: means of the last `LAST` iterations. overflow: greatest mean of the engine's counter.
-    nonfinite_worlds, skipped_updates: counts of the whole run. terminated_per_episode: share of episodes that ended
-    before their time, by a fall or another limit of `config.termination`.
+    nonfinite_worlds, skipped_updates: counts of the whole run. greatest_kl: of any iteration's mean over its steps.
+    terminated_per_episode: share of episodes that ended before their time, by a fall or another limit of
+    `config.termination`.
     """
     steps = run.column("env_steps")
     per_iteration = np.diff(steps, prepend=0.0)
@@ -118,6 +119,7 @@ def training_summary(run: RunRecord) -> dict[str, Any]:
         "overflow": _rounded(np.nan_to_num(run.column("env/overflow")).max()),
         "nonfinite_worlds": round(float(np.nansum(run.column("env/nonfinite") * per_iteration))),
         "skipped_updates": round(float(np.nansum(run.column("nonfinite_updates")))),
+        "greatest_kl": _rounded(np.nan_to_num(run.column("kl")).max()),
     }
 
 

@@ -12,12 +12,10 @@ import mjx_skillmimic
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "mujoco", "mujoco-mjx", "warp-lang", "brax", "numpy")
 
-# Seconds for a whole iteration, by JAX platform and engine; rounded up from runs on 2 CPU cores and on one H200.
-_COMPILE_SECONDS = {
-    ("cpu", "mujoco"): 30,
-    ("cpu", "mjx-jax"): 300,
-    ("gpu", "mjx-jax"): 240,
-    ("gpu", "mjx-warp"): 90,
+# For a whole iteration, by JAX platform and engine: what was measured, on two CPU cores and on one H200.
+_COMPILE_TIME = {
+    ("cpu", "mujoco"): "about 30 s",
+    ("gpu", "mjx-warp"): "about 12 s, and 55 s more when Warp's kernels are not in its cache yet",
 }
 
 
@@ -48,9 +46,9 @@ def motion_hash_of(env: Any) -> str | None:
     return motion_hash(env.clips)
 
 
-def expected_compile_seconds(engine: str) -> int | None:
-    """About how long one training iteration compiles on this platform, None if nobody measured it."""
-    return _COMPILE_SECONDS.get((jax.default_backend(), engine))
+def expected_compile_time(engine: str) -> str:
+    """About how long one training iteration compiles on this platform; "unknown" if nobody measured it."""
+    return _COMPILE_TIME.get((jax.default_backend(), engine), "unknown")
 
 
 def describe(env: Any) -> dict[str, Any]:
@@ -67,13 +65,11 @@ def header(description: dict[str, Any]) -> str:
     """The lines that a run begins with."""
     counted = {name: description["devices"].count(name) for name in dict.fromkeys(description["devices"])}
     devices = ", ".join(f"{number} x {name}" for name, number in counted.items())
-    seconds = expected_compile_seconds(description["engine"])
-    compiling = f"about {seconds} s" if seconds else "not known for this engine and device"
     return "\n".join(
         [
             f"devices    {devices}",
             f"engine     {description['engine']}",
             f"versions   {', '.join(f'{name} {version}' for name, version in description['versions'].items())}",
-            f"compiling  {compiling}",
+            f"compiling  {expected_compile_time(description['engine'])}",
         ]
     )

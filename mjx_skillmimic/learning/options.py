@@ -146,11 +146,15 @@ def validate(options: PPOOptions) -> None:
             f"num_envs × horizon = {options.num_envs} × {options.horizon} = {batch} is not divisible by "
             f"minibatch_size {minibatch}; the nearest that fit are {nearest}"
         )
-    for name, low, high in (("discount", 0.0, 1.0), ("gae_lambda", 0.0, 1.0), ("clip_ratio", 0.0, float("inf"))):
+    unit, anything = (0.0, 1.0), (0.0, float("inf"))
+    ranges = dict.fromkeys(("discount", "gae_lambda", "adam_beta1", "adam_beta2"), unit)
+    ranges |= dict.fromkeys(("clip_ratio", "max_kl", "max_grad_norm", "value_loss_coef", "bounds_loss_coef"), anything)
+    for name, (low, high) in ranges.items():
         if not low <= getattr(options, name) <= high:
             raise ValueError(f"{name} is {getattr(options, name)}, expected between {low} and {high}")
-    if options.learning_rate <= 0:
-        raise ValueError(f"learning_rate is {options.learning_rate}, expected above 0")
+    for name in ("learning_rate", "action_limit", "log_ratio_limit"):
+        if not getattr(options, name) > 0:
+            raise ValueError(f"{name} is {getattr(options, name)}, expected above 0")
     if options.lr_schedule == "adaptive_kl":
         _validate_schedule(options)
     hints = typing.get_type_hints(PPOOptions)

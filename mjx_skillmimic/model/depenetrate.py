@@ -1,7 +1,7 @@
 """Start states without overlap: lifts the feet and the ball out of the floor and the ball out of the hands.
 
-The clips were recorded, not simulated: their feet are 3–5 cm in the floor and the ball is up to 10 cm inside the
-hands. Dropped into a simulator such a state explodes: the ball leaves the hand with several metres a second.
+The clips were recorded, not simulated: their feet are up to 6 cm in the floor and the ball is up to 12 cm inside the
+hands. Dropped into a simulator such a state kicks the ball out of the hand with up to some metres a second.
 Runs once, when the motion table is built; NumPy, vectorised over frames.
 """
 

@@ -19,8 +19,8 @@ class PhysicsState:
 
     qpos (N, nq), qvel (N, nv): MuJoCo's generalised coordinates of the scene. body_force (N, B, 3), object_force
     (N, 3): world-frame net contact force in N, the mean over the last control step (impulse ÷ control period).
-    edges (N, 3) bool: contact during the last control step, in the order of `EDGES`. overflow (N,) int32: contacts or
-    constraint rows that the engine dropped since the world was created or reset; a shared counter is repeated.
+    edges (N, 3) bool: contact during the last control step, in the order of `EDGES`. overflow (N,) int32: control steps
+    since the world was created or reset in which the engine dropped contacts or constraint rows, or may have.
     engine: whatever the engine needs to continue exactly (warm starts, its own data); a pytree.
     """
 

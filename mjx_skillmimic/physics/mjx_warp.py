@@ -25,7 +25,7 @@ class MjxWarpPhysics:
 
     Warp's data holds no state beyond coordinates and warm start, so it is built inside every control step and
     `PhysicsState.engine` is just the warm start (N, nv): resets cannot leak, checkpoints stay small. `overflow`
-    counts, per world, the physics steps that lost contacts or constraint rows.
+    counts, per world, the control steps that lost contacts or constraint rows.
 
     Args:
         buffers: room for contacts; absent: `sizing.capacity` of the number of worlds.

@@ -24,8 +24,9 @@ class MujocoPhysics:
     """MuJoCo C on the CPU; deterministic to the bit for any number of threads.
 
     The state between control steps is float32, as JAX has it; inside a control step everything is float64. The PD runs
-    as native actuators. `PhysicsState.engine` is the solver's warm start (N, nv). Contact arenas grow in C, so
-    `overflow` is always zero. A world with non-finite coordinates or targets comes back as NaN and is not simulated.
+    as native actuators. `PhysicsState.engine` is the solver's warm start (N, nv). The model has more than
+    ten times the memory that the contacts of a heap of limbs need, so `overflow` is always zero. A world with
+    non-finite coordinates or targets comes back as NaN and is not simulated.
 
     Args:
         threads: size of the thread pool; absent: one a core.

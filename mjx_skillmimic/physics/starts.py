@@ -30,7 +30,7 @@ def settle_starts(
     scene: Scene,
     qpos: np.ndarray,
     qvel: np.ndarray,
-    target: np.ndarray,
+    targets: np.ndarray,
     options: StartOptions | None = None,
     gaps: tuple[float, ...] = GAPS,
     tolerance: float = 0.5,
@@ -39,7 +39,7 @@ def settle_starts(
     """`depenetrate` for all frames of one clip, in order, with the least of `gaps` that keeps the ball from a kick.
 
     Args:
-        qpos: (T, nq). qvel: (T, nv). target: (T, 156) or (156,) rad, the PD targets of the zero action.
+        qpos: (T, nq). qvel: (T, nv). targets: (K, 156) rad, PD targets; the kick is the worst under any of them.
         tolerance: m/s. physics: simulates the step; absent: MuJoCo C.
 
     A frame for which no gap is enough gets the one with the smallest kick.
@@ -48,15 +48,17 @@ def settle_starts(
     physics = physics or make_physics("mujoco", scene)
     qpos, qvel = np.asarray(qpos, np.float64), np.asarray(qvel, np.float64)
     step = jax.jit(physics.step)
-    target = np.broadcast_to(np.asarray(target, np.float32), (len(qpos), scene.kp.size))
+    targets = np.asarray(targets, np.float32)
     best = SettledStarts(qpos.copy(), np.full(len(qpos), np.inf), np.zeros(len(qpos)))
     for gap in gaps if options.push_object else (0.0,):
         todo = best.kick > tolerance
         if not todo.any():
             break
         tried = depenetrate(scene, qpos, dataclasses.replace(options, slop=options.slop - gap)).qpos
-        after = step(physics.init(tried, qvel), target)
-        kick = object_kick(scene, np.asarray(after.qpos), np.asarray(after.qvel), qpos, qvel)
+        kick = np.zeros(len(qpos))
+        for target in targets:
+            after = step(physics.init(tried, qvel), np.tile(target, (len(qpos), 1)))
+            kick = np.maximum(kick, object_kick(scene, np.asarray(after.qpos), np.asarray(after.qvel), qpos, qvel))
         better = todo & (kick < best.kick)
         best.qpos[better], best.kick[better], best.gap[better] = tried[better], kick[better], gap
     return best

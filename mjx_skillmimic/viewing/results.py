@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mjx_skillmimic.viewing.video import Video, VideoError, write_video
 COLOURS = ("#2a6f97", "#d1495b", "#3a8f5d", "#e09f3e", "#7a5195", "#4f5d75", "#9c6644", "#00798c")
 _INK = (52, 58, 66)
 _MILLION = 1e6
+_LABEL_HEIGHT = 0.035  # in units of the reward axis, 0…1
 # Tried in turn until a video is small enough: width, height, quality.
 _VIDEO_SIZES = ((640, 480, 6), (640, 480, 4), (480, 360, 5), (480, 360, 3), (320, 240, 3))
 _CELL = (400, 330)  # pixels of one key frame
@@ -43,21 +44,12 @@ def draw_curves(document: Mapping[str, Any], path: str | Path) -> Path:
     for colour, run in zip(_cycle(len(document["runs"])), document["runs"], strict=True):
         steps = np.array(run["curve"]["env_steps"]) / _MILLION
         reward.plot(steps, run["curve"]["reward"], color=colour, linewidth=1.8)
-        label = f"{run['name']} {run['curve']['reward'][-1]:.2f}"
-        reward.annotate(
-            label,
-            (steps[-1], run["curve"]["reward"][-1]),
-            (5, 0),
-            textcoords="offset points",
-            color=colour,
-            va="center",
-        )
         if run["baseline"]:
             point = (run["baseline"]["env_steps"] / _MILLION, run["baseline"]["training_reward"])
             reward.plot(*point, "X", color=colour, markersize=9, markeredgecolor="white", zorder=5)
         for key, axis in judged.items():
             _draw_evaluations(axis, run, key, colour)
-    reward.margins(x=0.14)
+    _label_ends(reward, document["runs"])
     reward.set_xlim(left=0.0)
     reward.set_ylim(0.0, 1.0)
     reward.set_title("training reward a step (sampled actions)", fontsize=10)
@@ -79,6 +71,16 @@ def draw_curves(document: Mapping[str, Any], path: str | Path) -> Path:
     return path
 
 
+def _label_ends(axis: Any, runs: Sequence[Mapping[str, Any]]) -> None:
+    """Each curve's name and final reward beside the plot, pushed apart where they would overlap."""
+    height, places = 0.0, []
+    for i, run in sorted(enumerate(runs), key=lambda item: item[1]["training"]["reward"]):
+        height = max(run["training"]["reward"], height + _LABEL_HEIGHT)
+        places.append((height, f"{run['name']} {run['training']['reward']:.2f}", COLOURS[i % len(COLOURS)]))
+    for y, text, colour in places:
+        axis.text(1.01, y, text, color=colour, va="center", fontsize=9, transform=axis.get_yaxis_transform())
+
+
 def _cycle(count: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(count)]
 
@@ -89,6 +91,9 @@ def _draw_evaluations(axis: Any, run: Mapping[str, Any], key: str, colour: str) 
         axis.plot(*zip(*own, strict=True), "o-", color=colour, markersize=4, linewidth=1.2)
     end = run["training"]["env_steps"] / _MILLION
     for result in run["evaluations"].values():
+        value = result["first"]["total"][key]["value"]
+        if own:
+            axis.plot([own[-1][0], end], [own[-1][1], value], ":", color=colour, linewidth=1.2)
         axis.plot(
             end, result["first"]["total"][key]["value"], "*", color=colour, markersize=11, markeredgecolor="white"
         )
@@ -99,9 +104,9 @@ def key_frames(t: Trajectory, count: int = 6) -> list[int]:
     point, then the middles of what is left."""
     last = t.num_frames - 1
     chosen = {0, last}
-    events = list(np.flatnonzero(np.diff(t.label("reference_contact") > 0.5)) + 1)
-    events.append(int(np.argmax(t.object_pos[:, 2])))
-    for event in sorted({int(e) for e in events}):
+    changes = np.flatnonzero(np.diff(t.label("reference_contact") > 0.5)) + 1
+    highest = int(np.argmax(t.object_pos[:, 2]))
+    for event in sorted({highest, *map(int, changes)}):
         apart = min(abs(event - other) for other in chosen)
         if len(chosen) < count and apart > last / (2 * count):
             chosen.add(event)

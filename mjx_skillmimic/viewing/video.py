@@ -42,7 +42,8 @@ def write_video(
     """Draws `t` into an MP4 of even `width` × `height`, at its own frame rate, with the reference as a ghost.
 
     OpenGL runs in a child process, since a broken driver may end the process that calls it. Where a back end fails,
-    the next of `gl.candidates(backend)` is tried; the last, software, needs nothing. `timeout` (s) is for each. `quality`: 1 (small) to 10 (good).
+    the next of `gl.candidates(backend)` is tried; the last, software, needs nothing. `timeout` (s) is for each.
+    `quality`: 1 (small file) to 10 (good picture).
     Raises ValueError for an odd size, `VideoError` if all fail.
     """
     if width % 2 or height % 2 or min(width, height) < 16:

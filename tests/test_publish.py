@@ -1,0 +1,200 @@
+"""Published results: what is read from a run's folder, and the page that is made of it."""
+
+import dataclasses
+import importlib.util
+import json
+import shlex
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_viewing import walker
+
+from mjx_skillmimic.config import differences, load_config, split_arguments, to_json
+from mjx_skillmimic.evaluation import publish, publish_text
+from mjx_skillmimic.evaluation.run_record import command_line, read_run, reward_at, training_summary
+from mjx_skillmimic.learning import normalizer, policy
+from mjx_skillmimic.learning.networks import Actor
+from mjx_skillmimic.motion.library import load_clips, motion_hash
+from mjx_skillmimic.motion.npz_format import save_clip
+from mjx_skillmimic.viewing import results
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = ROOT / "configs" / "ballplay.py"
+ITERATIONS, STEPS, WORLDS = 30, 64, 4
+BASELINE = {
+    "provenance": "made by a test",
+    "runs": [{"name": "old", "clips": ["tiny"], "env_steps": 20 * STEPS, "training_reward": 0.5}],
+}
+
+
+def lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of a tiny network on a tenth of a clip, with a learning curve that is known."""
+    root = tmp_path_factory.mktemp("published")
+    clip = load_clips("throw_catch")[0]
+    clip = dataclasses.replace(clip, name="tiny", **{k: a[40:54] for k, a in clip.arrays().items()})
+    (root / "data" / "tiny").mkdir(parents=True)
+    save_clip(clip, root / "data" / "tiny" / "tiny.npz")
+    folder = root / "runs" / "small"
+    folder.mkdir(parents=True)
+    overrides = {"motion": "elsewhere/tiny", "ppo.actor_hidden": "(8,)", "run.seed": "7", "ppo.learning_rate": "1e-4"}
+    config = load_config(CONFIG, overrides, check=False)
+    (folder / "config.json").write_text(to_json(config))
+    description = {"devices": ["gpu: NVIDIA X"], "engine": "mjx-warp", "versions": {"jax": "9.9"}}
+    description["motion_hash"] = motion_hash([clip])
+    (folder / "run.json").write_text(json.dumps(description))
+    rows = [
+        {
+            "iteration": i,
+            "env_steps": i * STEPS,
+            "seconds": 2.0 * i,
+            "steps_per_second": 1.0 if i <= 5 else 100.0 + i % 2,
+            "reward": i / 100,
+            "env/reward/p": i / 50,
+            "env/reward/pv": 1.0,
+            "env/reward/total": i / 100,
+            "env/contact/label_agrees": 0.25,
+            "env/overflow": 0.5 if i == 3 else 0.0,
+            "env/nonfinite": 2 / STEPS if i == 4 else 0.0,
+            "nonfinite_updates": 1.0 if i in (8, 9) else 0.0,
+            "episode/finished": 10.0,
+            "episode/falls": 4.0,
+            "episode/length": 20.0,
+        }
+        for i in range(1, ITERATIONS + 1)
+    ]
+    lines(folder / "metrics.jsonl", rows)
+    lines(folder / "evaluations.jsonl", [{"iteration": 10, "env_steps": 640, "acc": 0.125, "survived": 0.75}])
+    size = 902
+    actor = Actor((8,), 156, log_std=0.0).init(jax.random.key(0), jnp.zeros(size))
+    policy.save_policy(folder / "policy.npz", policy.PolicyBundle(actor, normalizer.init(size), (8,), 156))
+    return folder
+
+
+def test_training_summary_of_a_known_curve(run):
+    summary = training_summary(read_run(run))
+    assert (summary["iterations"], summary["env_steps"], summary["seconds"]) == (30, 30 * STEPS, 60.0)
+    assert summary["env_steps_per_second"] == 100
+    assert summary["reward"] == pytest.approx(np.mean(np.arange(21, 31)) / 100)
+    assert summary["factors"] == {"p": pytest.approx(0.51), "pv": 1.0}
+    assert summary["terminated_per_episode"] == pytest.approx(0.4)
+    assert (summary["overflow"], summary["nonfinite_worlds"], summary["skipped_updates"]) == (0.5, 2, 2)
+    assert reward_at(read_run(run), 20 * STEPS) == pytest.approx(np.mean(np.arange(11, 21)) / 100)
+    assert reward_at(read_run(run), 31 * STEPS) is None
+
+
+def test_command_line_gives_the_same_configuration(run):
+    record = read_run(run)
+    command, unshared = command_line(record.config, record.name)
+    assert unshared == []
+    path, overrides, rest = split_arguments(shlex.split(command)[2:])
+    again = load_config(ROOT / path, overrides, check=False)
+    assert differences(again, record.config) == []
+    assert rest == ["--workdir=runs/small"]
+    assert len(overrides) == 4
+
+
+def test_clips_are_found_under_a_root_and_recognised(run, tmp_path):
+    record, root = read_run(run), run.parent.parent / "data"
+    path, clips = publish.find_motion(record, root)
+    assert path == str(root / "tiny")
+    assert [clip.name for clip in clips] == ["tiny"]
+    with pytest.raises(FileNotFoundError, match="--motion-root"):
+        publish.find_motion(record, tmp_path)
+    (tmp_path / "tiny").mkdir()
+    save_clip(dataclasses.replace(clips[0], skill=5), tmp_path / "tiny" / "tiny.npz")
+    with pytest.raises(ValueError, match="another content"):
+        publish.find_motion(record, tmp_path)
+
+
+def test_an_incomplete_run_is_refused(run, tmp_path):
+    (tmp_path / "config.json").write_text((run / "config.json").read_text())
+    with pytest.raises(FileNotFoundError, match=r"no run\.json"):
+        read_run(tmp_path)
+    with pytest.raises(ValueError, match="another name; got small, small"):
+        publish.publish([run, run], tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def published(run):
+    out = run.parent.parent / "docs" / "page"
+    options = publish.PublishOptions(run.parent.parent / "data", ("mujoco",), 6, baseline=BASELINE, notes="Of note.")
+    return out, publish.publish([run], out, options)
+
+
+def test_page_is_complete_and_small(published):
+    out, written = published
+    assert [path.name for path in written] == ["page.json", "page.md", "page.png", "page_small.mp4", "page_small.png"]
+    assert written[3].stat().st_size < 700_000
+    assert written[4].stat().st_size < 200_000
+    document = json.loads(written[0].read_text())
+    (entry,) = document["runs"]
+    assert (entry["seed"], entry["hardware"], entry["clips"]) == (7, ["gpu: NVIDIA X"], ["tiny"])
+    assert entry["baseline"]["reward_at_its_samples"] == pytest.approx(0.155)
+    assert len(entry["curve"]["reward"]) == ITERATIONS
+    result = entry["evaluations"]["mujoco"]
+    assert (result["first"]["total"]["episodes"], result["random"]["total"]["episodes"]) == (1, 6)
+    assert result["first"]["total"]["frames"] <= 11  # frames 3 to 13
+    assert set(result["first"]["total"]["acc"]) == {"value"}
+    assert set(result["random"]["total"]["acc"]) == {"value", "low", "high"}
+    text = written[1].read_text()
+    assert text == publish_text.markdown(document, "page", "Of note.")
+    for shown in ("Of note.", "**0.255**", "0.50 @ 0.0 M", "made by a test", "1 × NVIDIA X", "page_small.mp4", "12.5"):
+        assert shown in text
+    assert str(out.parent) not in text + written[0].read_text()
+
+
+def test_curves_are_drawn_from_the_document_alone(published, tmp_path):
+    _, written = published
+    again = results.draw_curves(json.loads(written[0].read_text()), tmp_path / "again.png")
+    assert again.read_bytes() == written[2].read_bytes()
+
+
+def test_key_frames_are_the_ends_the_events_and_the_middles():
+    label = (np.arange(101) >= 40).astype(float)
+    ball = np.zeros((101, 3))
+    ball[70, 2] = 2.0
+    t = dataclasses.replace(walker(101), object_pos=ball, labels={"reference_contact": label})
+    assert results.key_frames(t, 4) == [0, 40, 70, 100]
+    # the longest gaps, 0 to 40 and then 40 to 70, are halved
+    assert results.key_frames(t, 6) == [0, 20, 40, 55, 70, 100]
+    assert results.key_frames(walker(3), 6) == [0, 1, 2]
+
+
+def test_sheet_shows_person_ball_and_ghost_in_every_cell(tmp_path):
+    from PIL import Image
+
+    frames = results.write_sheet(walker(40), tmp_path / "sheet.png")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
+    assert len(frames) == 6
+    assert sheet.shape == (660, 1200, 3)
+    for row in range(2):
+        for column in range(3):
+            red, green, blue = np.moveaxis(sheet[330 * row : 330 * (row + 1), 400 * column : 400 * (column + 1)], -1, 0)
+            assert (red - blue > 60).sum() > 100  # the ball
+            assert (blue - red > 25).sum() > 500  # the body
+            assert (green - red > 25).sum() > 200  # the reference
+    with pytest.raises(ValueError, match="allowed are 100"):
+        results.write_sheet(walker(40), tmp_path / "none.png", limit=100)
+
+
+def test_json_keeps_its_content_and_puts_plain_lists_on_one_line():
+    document = {"a": [1, 2.5, "x, [y]"], "b": [[1], {"c": []}], "d": [1, 2]}
+    text = publish.compact_json(document)
+    assert json.loads(text) == document
+    assert '"d": [1, 2]' in text
+
+
+def test_script_refuses_what_is_no_run(tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location("publish_results", ROOT / "scripts" / "publish_results.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.main([str(tmp_path), "--out", str(tmp_path / "x")]) == 2
+    assert "no config.json" in capsys.readouterr().err
