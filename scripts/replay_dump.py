@@ -13,15 +13,15 @@ import sys
 from pathlib import Path
 
 from mjx_skillmimic.config import from_json
-from mjx_skillmimic.config.validation import ENGINES
 from mjx_skillmimic.learning.dump import DumpFormatError, read_dump, replay
+from mjx_skillmimic.physics.registry import ENGINES
 
 
 def main(arguments: list[str]) -> int:
     """Runs the command line and returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dump", type=Path, help="an .npz from the folder dumps/ of a run")
-    parser.add_argument("--engine", default="mujoco", choices=ENGINES, help="what to replay on (default: mujoco)")
+    parser.add_argument("--engine", default="mujoco", choices=("auto", *ENGINES), help="default: mujoco")
     parser.add_argument("--steps", type=int, default=60, help="control steps to replay (default: 60, one second)")
     parser.add_argument("--all", action="store_true", help="show quantities that stayed finite as well")
     options = parser.parse_args(arguments)

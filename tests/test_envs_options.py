@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mjx_skillmimic import envs
+from mjx_skillmimic.config import ConfigError, validate
 from mjx_skillmimic.envs import options
+from mjx_skillmimic.envs.ball_play import BallPlay
 from mjx_skillmimic.imitation.reward import RewardWeights
 from tests import ballplay
 
@@ -89,3 +91,20 @@ def test_impossible_values_are_refused_with_what_was_expected(name: str, value: 
 def test_weights_that_would_do_nothing_are_refused_when_the_environment_is_built():
     with pytest.raises(ValueError, match="reward weights pv: expected 0"):
         envs.load("BallPlay", ballplay.config(weights__pv=1.0))
+
+
+def test_the_environment_on_mjx_jax_takes_feet_that_meet_the_floor_as_in_c():
+    feet = {}
+    for engine, asked in (("mjx-jax", "auto"), ("mujoco", "auto"), ("mujoco", "corners")):
+        config = ballplay.config("default", scene__feet=asked)
+        config.physics.engine = engine
+        feet[engine, asked] = BallPlay(config).scene.options.feet
+    assert feet == {("mjx-jax", "auto"): "corners", ("mujoco", "auto"): "auto", ("mujoco", "corners"): "corners"}
+
+
+def test_all_sections_complain_together_before_anything_is_built():
+    config = ballplay.config("default", scene__feet="round", reward__lag=7, motion__pad="zebra")
+    with pytest.raises(ConfigError) as caught:
+        validate(config)
+    for found in ("scene: feet='round'", "reward: RewardOptions.lag: expected 0 or 1, got 7", "'zebra'"):
+        assert found in str(caught.value)

@@ -33,15 +33,15 @@ def test_masses_are_the_published_ones(box_hands, mass):
     assert model.body("Pelvis").subtreemass[0] == pytest.approx(mass, abs=0.005)
 
 
-def test_reference_ball_is_a_solid_sphere_of_density_1000():
-    scene = build_scene(PRESETS["reference"])
-    ball = scene.model.body("object")
+@pytest.mark.parametrize("preset", ["default", "reference"])
+def test_ball_is_a_solid_sphere_of_density_1000(preset):
+    ball = build_scene(PRESETS[preset]).model.body("object")
     assert ball.mass[0] == pytest.approx(7.238, abs=1e-3)
     np.testing.assert_allclose(ball.inertia, 0.4 * ball.mass[0] * 0.12**2, rtol=1e-9)
 
 
-def test_default_ball_is_a_hollow_basketball(scene):
-    ball = scene.model.body("object")
+def test_a_real_ball_is_hollow():
+    ball = build_scene(ball_mass=0.62, ball_shell=True).model.body("object")
     assert ball.mass[0] == pytest.approx(0.62)
     np.testing.assert_allclose(ball.inertia, 2 / 3 * 0.62 * 0.12**2, rtol=1e-6)
 

@@ -15,8 +15,6 @@ from mjx_skillmimic.learning import options as ppo_options
 Check = Callable[[ConfigDict], Iterator[str]]
 _CHECKS: dict[str, list[Check]] = {}
 
-ENGINES = ("auto", "mjx-jax", "mjx-warp", "mujoco")
-
 
 def validator(section: str) -> Callable[[Check], Check]:
     """Registers a generator of complaints about the whole configuration; it runs when `config.<section>` exists."""
@@ -91,9 +89,11 @@ def _check_run(config: ConfigDict) -> Iterator[str]:
 
 @validator("physics")
 def _check_engine(config: ConfigDict) -> Iterator[str]:
-    engine = config.physics.get("engine", "auto")
-    if engine not in ENGINES:
-        yield f"physics.engine = {engine!r} is none of {', '.join(ENGINES)}{nearest(str(engine), ENGINES)}"
+    from mjx_skillmimic.physics.registry import ENGINES
+
+    engine, known = config.physics.get("engine", "auto"), ("auto", *ENGINES)
+    if engine not in known:
+        yield f"physics.engine = {engine!r} is none of {', '.join(known)}{nearest(str(engine), known)}"
 
 
 @validator("motion")

@@ -23,7 +23,7 @@ from mjx_skillmimic.motion import library, table
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.features import Features
 from mjx_skillmimic.physics.base import BodyState, PhysicsState
-from mjx_skillmimic.physics.registry import make_physics
+from mjx_skillmimic.physics.registry import make_physics, resolve_engine
 from mjx_skillmimic.physics.state import body_state
 from mjx_skillmimic.rotations import Array
 
@@ -46,36 +46,51 @@ class BallPlay:
 
     action_size = NUM_DOFS
 
-    def __init__(self, config: ml_collections.ConfigDict, clips: Sequence[MotionClip] | None = None) -> None:
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        clips: Sequence[MotionClip] | None = None,
+        tables: Tables | None = None,
+    ) -> None:
         """Loads the clips, builds scene, engine, motion table and start states.
 
         Args:
             config: the sections of `default_config`; others are ignored.
             clips: used instead of `config.motion.path`.
+            tables: those of an environment with equal clips, scene and start options, instead of new ones.
 
         Raises:
             FileNotFoundError, MotionFormatError: the clips cannot be read.
             ValueError: options that cannot work.
         """
         chosen = options.from_config(config)
+        engine = resolve_engine(config.physics.engine)
+        if chosen.scene.feet == "auto" and engine == "mjx-jax":
+            # Its boxes meet the floor in other points than those of the other engines (docs/physics.md).
+            chosen = chosen._replace(scene=dataclasses.replace(chosen.scene, feet="corners"))
         self.config = config
         self.clips = list(clips) if clips is not None else library.load_clips(config.motion.path)
         self.scene = build_scene(chosen.scene)
-        self.physics = make_physics(config.physics.engine, self.scene, **config.physics.options)
+        self.physics = make_physics(engine, self.scene, **config.physics.options)
         self.options = chosen
         check_weights(chosen.weights, chosen.reward)
         self.layout = observation.observation_layout(chosen.observation)
+        self.tables = tables or self._build_tables()
+        dof_pos = np.asarray(self.tables.motions.reference.dof_pos)
+        self.initial_action = actions.initial_action(dof_pos, chosen.action)
+
+    def _build_tables(self) -> Tables:
+        chosen = self.options
         motions = table.build_table(
             self.clips,
             self.scene.skeleton,
             key_bodies=chosen.motion.key_bodies,
             pick_weight=chosen.motion.pick_weight,
         )
-        self.initial_action = actions.initial_action(np.asarray(motions.reference.dof_pos), chosen.action)
         # A start must not kick the ball whether the policy begins with the zero action or near the clips' pose.
-        first = np.stack([np.zeros(NUM_DOFS, np.float32), self.initial_action])
-        targets = actions.pd_targets(first, chosen.action)
-        self.tables = Tables(motions, starts.build_starts(self.scene, motions, chosen.start, targets))
+        initial = actions.initial_action(np.asarray(motions.reference.dof_pos), chosen.action)
+        targets = actions.pd_targets(np.stack([np.zeros_like(initial), initial]), chosen.action)
+        return Tables(motions, starts.build_starts(self.scene, motions, chosen.start, targets))
 
     @property
     def observation_size(self) -> int:

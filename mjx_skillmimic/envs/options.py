@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import ml_collections
 from ml_collections import config_dict
 
+from mjx_skillmimic.config.validation import validator
 from mjx_skillmimic.envs.starts import StartOptions
 from mjx_skillmimic.imitation.options import (
     ActionOptions,
@@ -97,6 +99,16 @@ def from_config(config: ml_collections.ConfigDict) -> EnvironmentOptions:
     """The dataclasses of a configuration. Raises TypeError for an unknown option, ValueError for a value that fails."""
     parts = {name: kind(**config[name]) for name, kind in _SECTIONS.items()}
     return EnvironmentOptions(scene=SceneOptions(**config.scene), weights=RewardWeights(**config.weights), **parts)
+
+
+@validator("env")
+def _check_environment(config: ml_collections.ConfigDict) -> Iterator[str]:
+    """What the sections' own options refuse."""
+    for name, kind in {**_SECTIONS, "scene": SceneOptions}.items():
+        try:
+            kind(**config[name])
+        except (TypeError, ValueError) as error:
+            yield f"{name}: {error}"
 
 
 # Options that may also be None need a placeholder that knows their type, or an override could not set them.

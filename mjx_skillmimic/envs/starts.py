@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -103,12 +105,20 @@ def build_starts(scene: Scene, motions: table.MotionTable, options: StartOptions
     if options.max_kick is None:
         corrected = depenetrate.depenetrate(scene, raw_qpos, corrections).qpos
     else:
-        with jax.default_device(jax.devices("cpu")[0]):
+        with _on_cpu():
             settled = settle_starts(scene, raw_qpos, raw_qvel, targets, corrections, tolerance=options.max_kick)
         corrected, usable = settled.qpos, settled.kick <= options.max_kick
     qpos, qvel = jnp.asarray(corrected, jnp.float32), jnp.asarray(raw_qvel, jnp.float32)
     body = jax.jit(lambda q, v: body_state(scene, batch.new_state(q, v, engine=None)))(qpos, qvel)
     return Starts(qpos, qvel, body, jnp.asarray(_nearest_usable(frame, lengths, usable)))
+
+
+def _on_cpu() -> contextlib.AbstractContextManager[Any]:
+    """MuJoCo C is called from the host: without a detour over an accelerator, unless JAX was told to have no CPU."""
+    try:
+        return jax.default_device(jax.devices("cpu")[0])
+    except RuntimeError:
+        return contextlib.nullcontext()
 
 
 def _nearest_usable(frame: np.ndarray, lengths: np.ndarray, usable: np.ndarray) -> np.ndarray:

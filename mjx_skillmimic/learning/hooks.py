@@ -40,13 +40,13 @@ class ClipRuns:
         policy.save_policy(path, self._bundle(state, metadata))
 
     def evaluate(self, state: Any, iteration: int) -> dict[str, float]:
-        """`config.run.eval_episodes` episodes from the published test start, clips in turn; always the same ones."""
+        """Episodes from the published test start, always the same: `config.run.eval_episodes`, at least one a clip."""
         from mjx_skillmimic.evaluation import policies, records, report, rollouts
 
         agent = policies.from_bundle(self._bundle(state))
         motions = self._env.tables.motions
         lengths = np.asarray(motions.lengths)
-        clip, frame = rollouts.draw_starts(lengths, self._config.run.eval_episodes)
+        clip, frame = rollouts.draw_starts(lengths, max(self._config.run.eval_episodes, len(lengths)))
         if self._evaluation is None:
             self._evaluation = rollouts.make_rollout(self._env, agent, int((lengths[clip] - 1 - frame).max()))
         record = self._evaluation(agent.parameters, jnp.asarray(clip), jnp.asarray(frame), jax.random.key(0))
@@ -72,7 +72,8 @@ class ClipRuns:
         from mjx_skillmimic.evaluation import rollouts
 
         config = rollouts.evaluation_config(self._config)
-        return envs.load(self._config.env, config, clips=self._training_env.clips)
+        training = self._training_env
+        return envs.load(self._config.env, config, clips=training.clips, tables=training.tables)
 
     def _bundle(self, state: Any, metadata: Mapping[str, Any] | None = None) -> policy.PolicyBundle:
         return policy.bundle(self._options, state.params, state.obs_moments, metadata)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-_CHOICES: dict[str, tuple[str, ...]] = {"feet": ("box", "corners"), "solver": ("newton", "cg")}
+_CHOICES: dict[str, tuple[str, ...]] = {"feet": ("auto", "box", "corners"), "solver": ("newton", "cg")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,8 @@ class SceneOptions:
         (§12 item 4); `reference` keeps the pair.
     box_hands: the asset variant with box wrists (§1.3).
     feet: "box" touches the floor with the published boxes; "corners" with small spheres in the four corners of each
-        sole, which gives the same contacts in every engine (docs/physics.md); other contacts keep the boxes.
+        sole, which gives the same contacts in every engine (docs/physics.md); other contacts keep the boxes. "auto" is
+        "box", but "corners" in an environment whose engine is MJX-JAX.
     effort_limit: N·m, clips each component of a joint's torque; None: unlimited (§1.4).
     friction: sliding friction coefficient of every contact (§2.2).
     timestep: s; substeps: physics steps in a control step (§2.3).
@@ -36,7 +37,7 @@ class SceneOptions:
     self_collision: bool = True
     exclude_thumbs: bool = True
     box_hands: bool = False
-    feet: str = "box"
+    feet: str = "auto"
     effort_limit: float | None = None
     friction: float = 1.0
     timestep: float = 1.0 / 120.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import jax
@@ -23,13 +24,19 @@ class MjxJaxPhysics:
     XLA needs fixed sizes: of each kind of geom pair only the `max_geom_pairs` nearest are tested, and only the
     `max_contacts` deepest contacts are kept. `overflow` counts the control steps in which either limit was reached, so
     that contacts may have been lost; neighbouring fingers alone make some 90 near pairs of capsules. A tilted box on
-    the floor gets fewer contacts than in MuJoCo C: build the scene with feet="corners" for one physics in all engines
-    (docs/physics.md). `PhysicsState.engine` is the warm start (N, nv).
+    the floor gets other contacts than in MuJoCo C: build the scene with feet="corners" for one physics in all engines
+    (docs/physics.md); a scene with box feet gives a warning. `PhysicsState.engine` is the warm start (N, nv).
     """
 
     name = "mjx-jax"
 
     def __init__(self, scene: Scene, max_geom_pairs: int = 96, max_contacts: int = 64) -> None:
+        if scene.options.feet != "corners":
+            warnings.warn(
+                "MJX-JAX gives box feet on the floor other contacts than MuJoCo C and MJX-Warp do (docs/physics.md): "
+                "use feet='corners' (--config.scene.feet=corners) for the same physics in all engines",
+                stacklevel=2,
+            )
         self.scene = scene
         self.max_contacts, self.max_geom_pairs = max_contacts, max_geom_pairs
         numerics = {"max_geom_pairs": float(max_geom_pairs), "max_contact_points": float(max_contacts)}

@@ -37,7 +37,7 @@ class MujocoPhysics:
     def __init__(self, scene: Scene, threads: int | None = None) -> None:
         self.scene = scene
         self.model = sensors.with_contact_sensors(scene)
-        self.threads = threads if threads is not None else (os.cpu_count() or 1)
+        self.threads = _usable_cores() if threads is None else threads
         if self.threads < 1:
             raise ValueError(f"threads={threads}; expected at least 1")
         self._pool = rollout.Rollout(nthread=self.threads)
@@ -99,3 +99,8 @@ class MujocoPhysics:
     def close(self) -> None:
         """Ends the threads."""
         self._pool.close()
+
+
+def _usable_cores() -> int:
+    """Cores that this process may run on, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
