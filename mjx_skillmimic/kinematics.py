@@ -35,10 +35,6 @@ class Skeleton:
         return len(self.names)
 
     @property
-    def num_joints(self) -> int:
-        return len(self.names) - 1
-
-    @property
     def levels(self) -> tuple[np.ndarray, ...]:
         """Bodies by depth in the tree, so that each level is one vectorised operation."""
         depth = np.zeros(self.num_bodies, int)

@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict, config_dict
 
 from mjx_skillmimic import config as configs
-from mjx_skillmimic.config.validation import nearest_divisors
+from mjx_skillmimic.learning.options import nearest_divisors
 
 FILE = """
 from ml_collections import ConfigDict, config_dict

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from mjx_skillmimic import envs
@@ -9,6 +11,7 @@ from mjx_skillmimic.config import ConfigError, validate
 from mjx_skillmimic.envs import options
 from mjx_skillmimic.envs.ball_play import BallPlay
 from mjx_skillmimic.imitation.reward import RewardWeights
+from mjx_skillmimic.motion import library
 from tests import ballplay
 
 
@@ -108,3 +111,10 @@ def test_all_sections_complain_together_before_anything_is_built():
         validate(config)
     for found in ("scene: feet='round'", "reward: RewardOptions.lag: expected 0 or 1, got 7", "'zebra'"):
         assert found in str(caught.value)
+
+
+def test_clips_of_another_frame_rate_are_refused():
+    clips = library.load_clips("throw_catch")
+    slow = [dataclasses.replace(clip, fps=30.0) for clip in clips]
+    with pytest.raises(ValueError, match="clip throw_catch has 30 fps, but the environment acts at 60 Hz"):
+        BallPlay(ballplay.config(), slow)

@@ -57,7 +57,7 @@ def _check_ppo(config: ConfigDict) -> Iterator[str]:
 
 def _indivisible(num_envs: int, horizon: int, minibatch: int) -> str:
     batch = num_envs * horizon
-    fitting = " or ".join(str(size) for size in nearest_divisors(batch, minibatch))
+    fitting = " or ".join(str(size) for size in ppo_options.nearest_divisors(batch, minibatch))
     step = minibatch // math.gcd(minibatch, horizon)
     envs = sorted({count for count in (num_envs // step * step, (num_envs // step + 1) * step) if count})
     return (
@@ -65,15 +65,6 @@ def _indivisible(num_envs: int, horizon: int, minibatch: int) -> str:
         f"ppo.minibatch_size = {minibatch}; nearest that fit: ppo.minibatch_size = {fitting}, "
         f"or ppo.num_envs = {' or '.join(map(str, envs))}"
     )
-
-
-def nearest_divisors(number: int, wanted: int) -> list[int]:
-    """The largest divisor of `number` not above `wanted` and the smallest not below it, where they exist."""
-    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
-    divisors = sorted({*small, *(number // d for d in small)})
-    below = [d for d in divisors if d <= wanted]
-    above = [d for d in divisors if d >= wanted]
-    return sorted({*below[-1:], *above[:1]})
 
 
 @validator("run")

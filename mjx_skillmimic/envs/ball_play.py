@@ -61,7 +61,7 @@ class BallPlay:
 
         Raises:
             FileNotFoundError, MotionFormatError: the clips cannot be read.
-            ValueError: options that cannot work.
+            ValueError: options that cannot work, or clips of another frame rate than the control rate.
         """
         chosen = options.from_config(config)
         engine = resolve_engine(config.physics.engine)
@@ -81,6 +81,12 @@ class BallPlay:
 
     def _build_tables(self) -> Tables:
         chosen = self.options
+        rate = 1.0 / self.scene.control_dt
+        if slow := [clip for clip in self.clips if abs(clip.fps - rate) > 1e-3 * rate]:
+            raise ValueError(
+                f"clip {slow[0].name} has {slow[0].fps:g} fps, but the environment acts at {rate:g} Hz "
+                "(1 / (scene.timestep × scene.substeps)): resample the clip or change these"
+            )
         motions = table.build_table(
             self.clips,
             self.scene.skeleton,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import typing
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -141,7 +142,7 @@ def validate(options: PPOOptions) -> None:
             raise ValueError(f"{name} is {getattr(options, name)}, expected at least 1")
     batch, minibatch = options.batch_size, options.minibatch_size
     if batch % minibatch:
-        nearest = " or ".join(str(size) for size in _nearest_divisors(batch, minibatch))
+        nearest = " or ".join(str(size) for size in nearest_divisors(batch, minibatch))
         raise ValueError(
             f"num_envs × horizon = {options.num_envs} × {options.horizon} = {batch} is not divisible by "
             f"minibatch_size {minibatch}; the nearest that fit are {nearest}"
@@ -180,9 +181,10 @@ def _validate_schedule(options: PPOOptions) -> None:
         )
 
 
-def _nearest_divisors(batch: int, wanted: int) -> list[int]:
-    """The largest divisor of `batch` below `wanted` and the smallest above, where they exist."""
-    divisors = sorted({d for k in range(1, int(batch**0.5) + 1) if batch % k == 0 for d in (k, batch // k)})
-    below = [d for d in divisors if d < wanted][-1:]
-    above = [d for d in divisors if d > wanted][:1]
-    return below + above
+def nearest_divisors(number: int, wanted: int) -> list[int]:
+    """The largest divisor of `number` not above `wanted` and the smallest not below it, where they exist."""
+    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    divisors = sorted({*small, *(number // d for d in small)})
+    below = [d for d in divisors if d <= wanted]
+    above = [d for d in divisors if d >= wanted]
+    return sorted({*below[-1:], *above[:1]})

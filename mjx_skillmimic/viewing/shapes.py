@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,17 +55,3 @@ def shapes_from_model(model: mujoco.MjModel, body_names: tuple[str, ...]) -> Sha
         pos=model.geom_pos[geoms].astype(np.float32),
         quat=model.geom_quat[geoms].astype(np.float32),
     )
-
-
-@functools.cache
-def humanoid_shapes(path: str | Path | None = None) -> Shapes:
-    """The BallPlay humanoid's geoms, from the file given or the humanoid of the default scene."""
-    import mujoco
-
-    from mjx_skillmimic.model.humanoid import BODIES
-
-    if path is None:
-        from mjx_skillmimic.model.scene import build_scene
-
-        return shapes_from_model(build_scene().model, BODIES)
-    return shapes_from_model(mujoco.MjModel.from_xml_path(str(path)), BODIES)

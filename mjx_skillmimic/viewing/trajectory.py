@@ -59,10 +59,6 @@ class Trajectory:
     def num_frames(self) -> int:
         return len(self.body_pos)
 
-    @property
-    def has_reference(self) -> bool:
-        return self.reference_body_pos is not None and self.reference_body_quat is not None
-
     def label(self, name: str, default: float = 0.0) -> np.ndarray:
         """The label (T,), or `default` everywhere if there is none of that name."""
         return self.labels.get(name, np.full(self.num_frames, default, np.float32))
