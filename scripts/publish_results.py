@@ -30,6 +30,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the random start frames")
     parser.add_argument("--baseline", type=Path, help=f"earlier figures to compare with (default {BASELINE})")
     parser.add_argument("--notes", type=Path, help="Markdown that is put at the top of the page")
+    parser.add_argument(
+        "--policy", action="append", metavar="NAME", help="also write this run's policy, in half precision; repeatable"
+    )
     parser.add_argument("--renderer", default="software", choices=("auto", *BACKENDS), help="who draws the videos")
     args = parser.parse_args(argv)
     if args.baseline is None and BASELINE.is_file():
@@ -41,7 +44,8 @@ def command(args: argparse.Namespace) -> str:
     """The command line for the page, without the folders of this machine."""
     words = ["python scripts/publish_results.py", *(f"runs/{run.resolve().name}" for run in args.runs)]
     words += [f"--out docs/results/{args.out.name}", f"--episodes {args.episodes}", f"--seed {args.seed}"]
-    return " ".join([*words, *(f"--engine {engine}" for engine in args.engine or [])])
+    words += [f"--engine {engine}" for engine in args.engine or []]
+    return " ".join([*words, *(f"--policy {name}" for name in args.policy or [])])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             notes=args.notes.read_text() if args.notes else "",
             command=command(args),
             renderer=args.renderer,
+            policies=tuple(args.policy or []),
         )
         written = publish(args.runs, args.out, options, say=lambda line: print(line, flush=True))
     except (FileNotFoundError, ValueError, KeyError, ImportError, VideoError) as error:

@@ -120,18 +120,22 @@ def test_an_incomplete_run_is_refused(run, tmp_path):
         read_run(tmp_path)
     with pytest.raises(ValueError, match="another name; got small, small"):
         publish.publish([run, run], tmp_path / "out")
+    with pytest.raises(ValueError, match="no run is named large; there are small"):
+        publish.publish([run], tmp_path / "out", publish.PublishOptions(policies=("large",)))
 
 
 @pytest.fixture(scope="module")
 def published(run):
     out = run.parent.parent / "docs" / "page"
-    options = publish.PublishOptions(run.parent.parent / "data", ("mujoco",), 6, baseline=BASELINE, notes="Of note.")
+    root = run.parent.parent / "data"
+    options = publish.PublishOptions(root, ("mujoco",), 6, baseline=BASELINE, notes="Of note.", policies=("small",))
     return out, publish.publish([run], out, options)
 
 
 def test_page_is_complete_and_small(published):
     out, written = published
-    assert [path.name for path in written] == ["page.json", "page.md", "page.png", "page_small.mp4", "page_small.png"]
+    names = ["page.json", "page.md", "page.png", "page_small.mp4", "page_small.png", "page_small.npz"]
+    assert [path.name for path in written] == names
     assert written[3].stat().st_size < 700_000
     assert written[4].stat().st_size < 200_000
     document = json.loads(written[0].read_text())
@@ -144,6 +148,8 @@ def test_page_is_complete_and_small(published):
     assert result["first"]["total"]["frames"] <= 11  # frames 3 to 13
     assert set(result["first"]["total"]["acc"]) == {"value"}
     assert set(result["random"]["total"]["acc"]) == {"value", "low", "high"}
+    trained, shipped = (policy.load_policy(path) for path in (out.parent.parent / "runs/small/policy.npz", written[5]))
+    np.testing.assert_allclose(*(p.actor["params"]["mean"]["kernel"] for p in (shipped, trained)), atol=1e-3)
     text = written[1].read_text()
     assert text == publish_text.markdown(document, "page", "Of note.")
     for shown in ("Of note.", "**0.255**", "0.50 @ 0.0 M", "made by a test", "1 × NVIDIA X", "page_small.mp4", "12.5"):

@@ -126,6 +126,8 @@ def _section(run: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"## {run['name']}", "")
     yield f"`{shown['clip']}` from frame {shown['start']} ({shown['engine']}), the reference translucent green:"
     yield from (f"[video]({shown['video']}).", "", f"![Key frames of {run['name']}]({shown['sheet']})", "")
+    if "policy" in shown:
+        yield from (f"Its policy, in half precision: `{shown['policy']}`, for `scripts/evaluate.py --policy`.", "")
     yield from ("```sh", run["command"].replace(" --", " \\\n    --"), "```", "")
     yield from _provenance(run)
     yield ""
