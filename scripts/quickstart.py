@@ -76,9 +76,8 @@ def _summary(folder: Path, seconds: float) -> None:
     ):
         print(f"  {folder / name}  {what}")
     print("Next:")
-    print(
-        "  python scripts/train.py --config=configs/ballplay.py --config.motion=dribble_in_place --workdir=runs/dribble"
-    )
+    another = "--config.motion=dribble_in_place --workdir=runs/dribble"
+    print(f"  python scripts/train.py --config=configs/quickstart.py {another}   # ballplay.py instead, on a GPU")
     print("  python scripts/import_motions.py --check YOUR_CLIPS   # then --config.motion=YOUR_CLIPS")
 
 
