@@ -19,20 +19,12 @@ from mjx_skillmimic.learning.checkpoint import CheckpointError, Checkpoints
 from mjx_skillmimic.learning.logging import JsonLines, read_json_lines
 from mjx_skillmimic.learning.progress import PlainProgress
 from tests.toy import PointEnv, quiet, toy_config
+from tests.trees import leaves
 
 
 def train(config: ConfigDict, workdir: Path, **options: Any) -> runner.RunResult:
     defaults: dict[str, Any] = {"env": PointEnv(), "progress": quiet()}
     return runner.run(config, workdir, **defaults | options)
-
-
-def leaves(state: Any) -> dict[str, np.ndarray]:
-    """Every leaf by path, keys as the integers they are made of."""
-    found = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        found[jax.tree_util.keystr(path)] = np.asarray(jax.random.key_data(leaf) if is_key else leaf)
-    return found
 
 
 def assert_equal(one: Any, other: Any) -> None:

@@ -19,6 +19,7 @@ from mjx_skillmimic.learning import ppo, runner
 from mjx_skillmimic.learning.checkpoint import Checkpoints
 from mjx_skillmimic.learning.logging import read_json_lines
 from mjx_skillmimic.learning.progress import PlainProgress
+from tests.trees import leaves
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVS, HORIZON, ITERATIONS, HALF = 16, 4, 20, 10
@@ -60,15 +61,6 @@ def train(config: ConfigDict, env: BallPlay, workdir: Path, resume: bool = False
     make_train = functools.partial(ppo.make_train, initial_action=action, one_hot_mask=mask)
     progress = PlainProgress(io.StringIO(), interval=0.0)
     return runner.run(config, workdir, resume, env=env, make_train=make_train, progress=progress)
-
-
-def leaves(state: Any) -> dict[str, np.ndarray]:
-    """Every leaf by path, keys as the integers they are made of."""
-    found = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        found[jax.tree_util.keystr(path)] = np.asarray(jax.random.key_data(leaf) if is_key else leaf)
-    return found
 
 
 def logged(workdir: Path) -> list[dict[str, Any]]:

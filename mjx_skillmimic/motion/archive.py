@@ -17,7 +17,7 @@ MAX_FILE_BYTES = 4 * 337 * MAX_FRAMES + (1 << 20)  # the longest clip, and room 
 MAX_MEMBERS = 64
 _CENTRAL_HEADER = b"PK\x01\x02"
 _ENCRYPTED = 0x1
-# What zipfile raises for malformed archives; NotImplementedError and RuntimeError are its unsupported features.
+# What zipfile raises for malformed archives; RuntimeError and its kin are features that it does not support.
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -26,7 +26,6 @@ _BROKEN = (
     OSError,
     ValueError,
     OverflowError,
-    NotImplementedError,
     RuntimeError,
 )
 
