@@ -21,6 +21,27 @@ def uniform_fan_in(scale: float = 1.0) -> nn.initializers.Initializer:
     return nn.initializers.variance_scaling(scale**2 / 3.0, "fan_in", "uniform")
 
 
+# Tensor cores take float32 rows whose length is a multiple of four; 902 observations made the first layer 3 times slower.
+_ALIGNMENT = 32
+
+
+class Linear(nn.Module):
+    """x W + b with parameters "kernel" (D, F) and "bias" (F,), computed with D filled up by zeros to a multiple of 32."""
+
+    features: int
+    kernel_init: nn.initializers.Initializer
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        size = x.shape[-1]
+        kernel = self.param("kernel", self.kernel_init, (size, self.features))
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        if missing := -size % _ALIGNMENT:
+            x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
+            kernel = jnp.pad(kernel, [(0, missing), (0, 0)])
+        return x @ kernel + bias
+
+
 class MLP(nn.Module):
     """Linear layers of the given widths, each followed by a ReLU; biases start at zero."""
 
@@ -29,7 +50,7 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for index, width in enumerate(self.widths):
-            x = nn.relu(nn.Dense(width, kernel_init=uniform_fan_in(), name=f"hidden_{index}")(x))
+            x = nn.relu(Linear(width, kernel_init=uniform_fan_in(), name=f"hidden_{index}")(x))
         return x
 
 
@@ -48,7 +69,7 @@ class Actor(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, Array]:
         x = MLP(self.hidden, name="body")(x)
-        mean = nn.Dense(self.action_size, kernel_init=uniform_fan_in(self.final_scale), name="mean")(x)
+        mean = Linear(self.action_size, kernel_init=uniform_fan_in(self.final_scale), name="mean")(x)
         log_std = self.param("log_std", nn.initializers.constant(self.log_std), (self.action_size,))
         return mean, log_std if self.learn_log_std else jax.lax.stop_gradient(log_std)
 
@@ -61,7 +82,7 @@ class Critic(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         x = MLP(self.hidden, name="body")(x)
-        return nn.Dense(1, kernel_init=uniform_fan_in(), name="value")(x)[..., 0]
+        return Linear(1, kernel_init=uniform_fan_in(), name="value")(x)[..., 0]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,43 +7,63 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 from mujoco import mjx
 
 from mjx_skillmimic.model.scene import Scene
 from mjx_skillmimic.physics import batch, pd, variants
 from mjx_skillmimic.physics.base import PhysicsState
-from mjx_skillmimic.physics.sizing import Capacity, capacity
+from mjx_skillmimic.physics.sizing import MARGIN, Capacity, capacity
 from mjx_skillmimic.rotations import Array
 
 # Bits of Warp's overflow flag that mean lost contacts or rows; the others only report iteration limits.
 LOST = 1 | 2 | 4 | 8 | 16
 
 
-class MjxWarpPhysics:
-    """MuJoCo Warp through MJX, float32, all worlds in one call.
+KERNELS = ("fused", "mujoco_warp")
 
-    Warp's data holds no state beyond coordinates and warm start, so it is built inside every control step and
-    `PhysicsState.engine` is just the warm start (N, nv): resets cannot leak, checkpoints stay small. `overflow`
-    counts, per world, the control steps that lost contacts or constraint rows.
+
+class MjxWarpPhysics:
+    """MuJoCo Warp, float32, all worlds in one call.
+
+    kernels="fused": MuJoCo Warp finds the contacts, two kernels of our own do the rest (docs/physics_fused.md);
+    `PhysicsState.engine` is empty (N, 0), the solver starts cold. "mujoco_warp": MJX's own step. Its data holds no
+    state beyond coordinates and warm start, so it is built inside every control step and `engine` is just the warm
+    start (N, nv). Either way resets cannot leak and checkpoints stay small. `overflow` counts, per world, the control
+    steps that lost contacts or constraint rows, or may have.
 
     Args:
-        buffers: room for contacts; absent: `sizing.capacity` of the number of worlds.
+        buffers: room for contacts; absent: `sizing.capacity` of the number of worlds and `margin`.
+        kernels: one of `KERNELS`.
 
     Raises:
         ImportError: Warp is not installed.
+        ValueError: an unknown name, or a scene that the fused kernels do not compute.
     """
 
     name = "mjx-warp"
 
-    def __init__(self, scene: Scene, buffers: Capacity | None = None) -> None:
+    def __init__(
+        self, scene: Scene, buffers: Capacity | None = None, kernels: str = "fused", margin: float = MARGIN
+    ) -> None:
         try:
             import warp  # noqa: F401
         except ImportError as error:
             raise ImportError("the engine mjx-warp needs Warp: pip install 'mjx_skillmimic[cuda]'") from error
+        if kernels not in KERNELS:
+            raise ValueError(f"no kernels {kernels!r} of mjx-warp; there are {', '.join(KERNELS)}")
         self.scene = scene
-        self.buffers = buffers
+        self.buffers, self.margin = buffers, margin
+        self.kernels = kernels
         self._mj_model = variants.without_actuators(scene)
+        # Boxes deep in each other get MuJoCo C's contacts from the primitive test, others from the convex algorithm.
+        self._mj_model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_NATIVECCD)
+        if kernels == "fused":
+            from mjx_skillmimic.physics.fused.stepper import FusedStep
+
+            self._fused = FusedStep(scene, self._mj_model, self._room, LOST)
+            return
         model = mjx.put_model(self._mj_model, impl="warp")
         # Contact forces of every body are computed only on request; lost contacts are counted below, not printed.
         self._model = model.tree_replace({"opt._impl.run_rne_postconstraint": True, "opt._impl.warn_overflow": 0})
@@ -52,7 +72,8 @@ class MjxWarpPhysics:
 
     def init(self, qpos: Array, qvel: Array) -> PhysicsState:
         """N worlds at qpos (N, nq), qvel (N, nv)."""
-        return batch.new_state(qpos, qvel, engine=jnp.zeros(jnp.shape(qvel), jnp.float32))
+        width = 0 if self.kernels == "fused" else jnp.shape(qvel)[-1]
+        return batch.new_state(qpos, qvel, engine=jnp.zeros((jnp.shape(qvel)[0], width), jnp.float32))
 
     def reset(self, state: PhysicsState, mask: Array, qpos: Array, qvel: Array) -> PhysicsState:
         """The worlds of `mask` (N,) start over at the given coordinates."""
@@ -60,6 +81,8 @@ class MjxWarpPhysics:
 
     def step(self, state: PhysicsState, target: Array) -> PhysicsState:
         """One control step with PD targets (N, 156) rad."""
+        if self.kernels == "fused":
+            return self._step_fused(state, target)
         start = self._blank(state.qpos.shape[0]).replace(qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.engine)
         advance = jax.vmap(mjx.step, in_axes=(None, 0))
 
@@ -83,9 +106,25 @@ class MjxWarpPhysics:
         )
         return batch.show_nonfinite(state, target, stepped)
 
+    def _step_fused(self, state: PhysicsState, target: Array) -> PhysicsState:
+        qpos, qvel, force, edges, lost = self._fused(state.qpos, state.qvel, jnp.asarray(target, jnp.float32))
+        stepped = dataclasses.replace(
+            state,
+            qpos=qpos,
+            qvel=qvel,
+            body_force=force[:, self.scene.humanoid_body_ids],
+            object_force=force[:, self.scene.object_body_id],
+            edges=edges > 0,
+            overflow=state.overflow + lost,
+        )
+        return batch.show_nonfinite(state, target, stepped)
+
+    def _room(self, worlds: int) -> Capacity:
+        return self.buffers or capacity(self.scene, worlds, self.margin)
+
     def _blank(self, worlds: int) -> Any:
         """Fresh Warp data of `worlds` worlds; zeros are made on the device, not embedded in the program."""
-        buffers = self.buffers or capacity(self.scene, worlds)
+        buffers = self._room(worlds)
 
         def one(_: Array) -> Any:
             with jax.ensure_compile_time_eval():

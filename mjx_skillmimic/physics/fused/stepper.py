@@ -1,0 +1,196 @@
+"""One control step of many worlds by the fused kernels, as a function that JAX can call."""
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import mujoco
+import numpy as np
+import warp as wp
+from mujoco.mjx.third_party import mujoco_warp as mjwarp
+
+from mjx_skillmimic.model.humanoid import NUM_DOFS
+from mjx_skillmimic.model.scene import Scene
+from mjx_skillmimic.physics.base import EDGES
+from mjx_skillmimic.physics.fused import kernels
+from mjx_skillmimic.physics.fused.tree import build_blocks
+from mjx_skillmimic.physics.sizing import Capacity
+
+SLOTS_A_PROCESSOR = 10  # thread blocks of the contact kernel that a multiprocessor holds
+
+
+@dataclasses.dataclass
+class Scratch:
+    """What lives on one device between the kernels, for one number of worlds; nothing of it outlives a control step."""
+
+    model: Any
+    data: Any
+    tree: Any
+    contacts: Any
+    record: Any
+    qacc_smooth: Any
+    next_world: Any
+    count: Any
+    list: Any
+    workspace: Any
+    workspace_words: int
+    slots: int
+    qpos: list
+    qvel: list
+
+
+class FusedStep:
+    """`step(qpos, qvel, target)` for JAX arrays: (N, nq), (N, nv), (N, 156) rad to the next qpos and qvel, net forces
+    (N, nbody, 3) N, edges (N, 3) int32 and, (N,) int32, whether contacts were lost.
+
+    Worlds do not influence one another and the result does not depend on their number or order, to the bit on one
+    device. Buffers are made per device and number of worlds when a function is traced.
+
+    Raises:
+        ValueError: the model has something that the kernels do not compute.
+    """
+
+    def __init__(self, scene: Scene, model: mujoco.MjModel, room: Callable[[int], Capacity], lost_bits: int) -> None:
+        self.scene, self.mj_model = scene, model
+        self.blocks = build_blocks(scene, model)
+        self.longest = self.blocks.longest_pair()
+        self._room, self._lost_bits = room, lost_bits
+        self._scratch: dict[tuple[str, int], Scratch] = {}
+        self._lock = threading.Lock()
+        self._smooth = kernels.smooth_kernel(self.blocks.count)
+        self._contact = kernels.contact_kernel(self.blocks.count)
+        self._callable = self._make_callable()
+
+    def __call__(self, qpos: jax.Array, qvel: jax.Array, target: jax.Array) -> tuple[jax.Array, ...]:
+        worlds = qpos.shape[0]
+        self.prepare(worlds)
+        dims = {
+            "qpos_out": (worlds, self.mj_model.nq),
+            "qvel_out": (worlds, self.mj_model.nv),
+            "body_force": (worlds, self.mj_model.nbody, 3),
+            "edges": (worlds, len(EDGES)),
+            "overflow": (worlds,),
+        }
+        return self._callable(qpos, qvel, target, output_dims=dims)
+
+    def prepare(self, worlds: int) -> None:
+        """Makes the buffers for `worlds` worlds on every device that JAX may call, and loads the kernels there."""
+        for device in _devices():
+            with self._lock, wp.ScopedDevice(device):
+                if (str(device), worlds) not in self._scratch:
+                    scratch = self._scratch[str(device), worlds] = self._allocate(worlds)
+                    self._warm_up(scratch, worlds)
+
+    def _allocate(self, worlds: int) -> Scratch:
+        model, room = self.mj_model, self._room(worlds)
+        device = wp.get_device()
+        engine = mjwarp.put_model(model)
+        engine.opt.warn_overflow = 0  # counted and reported, not printed
+        data = mjwarp.make_data(model, nworld=worlds, naconmax=room.naconmax, naccdmax=room.naccdmax, njmax=1)
+        slots = min(worlds, SLOTS_A_PROCESSOR * device.sm_count) if device.is_cuda else 1
+        size = kernels.words(room.contacts_per_world, self.blocks.count, self.longest)
+        contacts = kernels.Contacts()
+        names = {"margin": "includemargin", "number": "geomcollisionid"}
+        for name in kernels.Contacts.vars:
+            setattr(contacts, name, getattr(data.contact, names.get(name, name)))
+        return Scratch(
+            model=engine,
+            data=data,
+            tree=kernels.tree_on_device(self.blocks),
+            contacts=contacts,
+            record=wp.zeros(worlds * self.blocks.count * kernels.RECORD, dtype=float),
+            qacc_smooth=wp.zeros((worlds, model.nv), dtype=float),
+            next_world=wp.zeros(1, dtype=int),
+            count=wp.zeros(worlds, dtype=int),
+            list=wp.zeros(worlds * room.contacts_per_world, dtype=int),
+            workspace=wp.zeros(slots * size, dtype=float),
+            workspace_words=size,
+            slots=slots,
+            qpos=[wp.zeros((worlds, model.nq), dtype=float) for _ in range(2)],
+            qvel=[wp.zeros((worlds, model.nv), dtype=float) for _ in range(2)],
+        )
+
+    def _warm_up(self, scratch: Scratch, worlds: int) -> None:
+        """One step at rest: kernels must be compiled and loaded before a CUDA graph is recorded."""
+        model = self.mj_model
+        qpos = wp.array(np.tile(model.qpos0, (worlds, 1)).astype(np.float32))
+        qvel, target = wp.zeros((worlds, model.nv), dtype=float), wp.zeros((worlds, NUM_DOFS), dtype=float)
+        force, edges = wp.zeros((worlds, model.nbody, 3), dtype=float), wp.zeros((worlds, len(EDGES)), dtype=int)
+        self._run(qpos, qvel, target, wp.zeros_like(qpos), wp.zeros_like(qvel), force, edges, wp.zeros(worlds, dtype=int))
+        wp.synchronize_device()
+
+    def _run(
+        self, qpos: Any, qvel: Any, target: Any, qpos_out: Any, qvel_out: Any, body_force: Any, edges: Any, overflow: Any
+    ) -> None:
+        """Launches all substeps on Warp's current device and stream."""
+        scene, model = self.scene, self.mj_model
+        worlds = qpos.shape[0]
+        s = self._scratch[str(wp.get_device()), worlds]
+        is_cuda = wp.get_device().is_cuda
+        smooth_lanes, contact_lanes = (kernels.SMOOTH_LANES, kernels.CONTACT_LANES) if is_cuda else (1, 1)
+        levels = len(self.blocks.level_begin) - 1
+        limit = s.list.shape[0] // worlds
+        s.data.overflow.zero_()
+        for substep in range(scene.substeps):
+            last = substep == scene.substeps - 1
+            q_next = qpos_out if last else s.qpos[substep % 2]
+            v_next = qvel_out if last else s.qvel[substep % 2]
+            wp.launch(
+                self._smooth,
+                dim=worlds * smooth_lanes,
+                block_dim=kernels.SMOOTH_LANES,
+                inputs=[smooth_lanes, model.nq, model.nv, NUM_DOFS, model.ngeom, levels, wp.vec3(*model.opt.gravity)]
+                + [scene.effort_limit or 0.0, s.tree, qpos, qvel, target],
+                outputs=[s.record, s.qacc_smooth, s.data.geom_xpos, s.data.geom_xmat],
+            )
+            mjwarp.collision(s.model, s.data)
+            s.count.zero_()
+            s.next_world.zero_()
+            contact = s.data.contact
+            wp.launch(
+                kernels.sort_by_world,
+                dim=s.data.naconmax,
+                inputs=[limit, s.data.naconmax, s.data.nacon, contact.dist, contact.includemargin, contact.type]
+                + [contact.worldid],
+                outputs=[s.count, s.list],
+            )
+            wp.launch(
+                self._contact,
+                dim=s.slots * contact_lanes,
+                block_dim=kernels.CONTACT_LANES,
+                inputs=[contact_lanes, worlds, model.nq, model.nv, model.ngeom, model.nbody, levels, limit]
+                + [s.workspace_words, s.data.naconmax, model.opt.iterations, model.opt.ls_iterations, self._lost_bits]
+                + [int(substep == 0), model.opt.timestep, 1.0 / scene.substeps]
+                + [1.0 / (model.stat.meaninertia * model.nv), model.opt.tolerance, s.tree, s.contacts, s.data.nacon]
+                + [s.data.ncollision, s.data.overflow, s.next_world, s.count, s.list, s.record, s.workspace, qpos, qvel, s.qacc_smooth],
+                outputs=[q_next, v_next, body_force, edges, overflow],
+            )
+            qpos, qvel = q_next, v_next
+
+    def _make_callable(self) -> Any:
+        def fused_step(
+            qpos: wp.array2d(dtype=float),
+            qvel: wp.array2d(dtype=float),
+            target: wp.array2d(dtype=float),
+            qpos_out: wp.array2d(dtype=float),
+            qvel_out: wp.array2d(dtype=float),
+            body_force: wp.array3d(dtype=float),
+            edges: wp.array2d(dtype=int),
+            overflow: wp.array(dtype=int),
+        ) -> None:
+            self._run(qpos, qvel, target, qpos_out, qvel_out, body_force, edges, overflow)
+
+        # A graph is recorded once for each set of addresses; with few arguments there are few.
+        mode = wp.JaxCallableGraphMode.NONE if jax.default_backend() == "cpu" else wp.JaxCallableGraphMode.WARP
+        return wp.jax_callable(fused_step, num_outputs=5, graph_mode=mode, vmap_method=None)
+
+
+def _devices() -> list[Any]:
+    """Warp's names of the local devices that JAX computes on."""
+    local = jax.local_devices()
+    if local[0].platform == "cpu":
+        return [wp.get_device("cpu")]
+    return [wp.device_from_jax(device) for device in local]
+
