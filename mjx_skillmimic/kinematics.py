@@ -1,4 +1,4 @@
-"""Forward kinematics of a ball-jointed tree in JAX or NumPy: the same body poses for every physics engine.
+"""Forward kinematics of a tree of rotations in JAX or NumPy: the same body poses for every physics engine.
 
 MuJoCo's own `xpos` belongs to the beginning of the last physics step; computing poses from `qpos` and `qvel` gives
 the state after it, needs no call to an engine, and runs for any number of leading axes.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Skeleton:
-    """A tree of bodies: a free root, then one ball joint a body, with no rotation between a joint and its parent.
+    """A tree of bodies: a free root, then bodies that only turn about their own origin, unrotated in their zero pose.
 
     Bodies are in depth-first order, body 0 the root. `parents` (B,) int, −1 for the root; `offsets` (B, 3) m, the
     body's origin in its parent's frame.
@@ -80,16 +80,23 @@ class Coordinates(NamedTuple):
 
 
 def skeleton_from_model(model: mujoco.MjModel, root: str = "Pelvis") -> Skeleton:
-    """The humanoid's tree inside a compiled model. Raises ValueError if a body below `root` is not ball-jointed."""
+    """The humanoid's tree inside a compiled model.
+
+    Raises ValueError if a body below `root` has anything but one ball joint, one hinge through its origin, or none.
+    """
     import mujoco
 
+    turning = (int(mujoco.mjtJoint.mjJNT_BALL), int(mujoco.mjtJoint.mjJNT_HINGE))
     first = model.body(root).id
     bodies = [b for b in range(first, model.nbody) if _is_below(model, b, first)]
     for b in bodies[1:]:
-        kinds = [int(model.jnt_type[j]) for j in range(model.njnt) if model.jnt_bodyid[j] == b]
-        if kinds != [int(mujoco.mjtJoint.mjJNT_BALL)] or not np.allclose(model.body_quat[b], [1, 0, 0, 0]):
+        joints = np.flatnonzero(model.jnt_bodyid == b)
+        kinds = model.jnt_type[joints].tolist()
+        turns = len(kinds) <= 1 and all(kind in turning for kind in kinds) and not model.jnt_pos[joints].any()
+        if not turns or not np.allclose(model.body_quat[b], [1, 0, 0, 0]):
             raise ValueError(
-                f"body {model.body(b).name!r}: expected one ball joint and an unrotated frame, got {kinds}"
+                f"body {model.body(b).name!r}: expected an unrotated frame and at most one joint, a ball or a hinge "
+                f"through its origin, got joints of type {kinds}"
             )
     index = {b: i for i, b in enumerate(bodies)}
     parents = np.array([-1] + [index[int(model.body_parentid[b])] for b in bodies[1:]])

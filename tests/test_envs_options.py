@@ -37,7 +37,7 @@ def test_a_preset_survives_the_way_through_the_configuration(preset: str):
     chosen = options.from_config(envs.default_config("BallPlay", preset))
     for section in ("motion", "start", "observation", "action", "termination", "reward"):
         value = getattr(chosen, section)
-        assert value == getattr(type(value), preset)(), section
+        assert value == getattr(type(value), options.BASES[preset])(), section
     assert chosen.scene == options.SCENES[preset]
     assert chosen.weights == RewardWeights()
 

@@ -160,10 +160,13 @@ def test_unknown_bodies_are_named(skeleton):
         skeleton.index("Tail")
 
 
-def test_only_ball_jointed_trees_are_accepted():
-    hinged = mujoco.MjModel.from_xml_string(
+@pytest.mark.parametrize(
+    "arm", ["<joint type='slide'/>", "<joint type='hinge' pos='0 0 1'/>", "<joint type='hinge'/><joint type='hinge'/>"]
+)
+def test_only_trees_that_turn_about_their_bodies_origins_are_accepted(arm):
+    model = mujoco.MjModel.from_xml_string(
         "<mujoco><worldbody><body name='Pelvis'><freejoint/><geom size='1'/>"
-        "<body name='Arm'><joint type='hinge'/><geom size='1'/></body></body></worldbody></mujoco>"
+        f"<body name='Arm'>{arm}<geom size='1'/></body></body></worldbody></mujoco>"
     )
-    with pytest.raises(ValueError, match="'Arm': expected one ball joint"):
-        skeleton_from_model(hinged)
+    with pytest.raises(ValueError, match="'Arm': expected an unrotated frame and at most one joint"):
+        skeleton_from_model(model)

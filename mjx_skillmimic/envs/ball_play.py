@@ -142,7 +142,8 @@ class BallPlay:
         finite &= jnp.isfinite(reward)
         terminated = ending.terminated | ~finite
         truncated = ending.truncated & finite
-        metrics |= {"overflow": data.overflow.astype(jnp.float32), "nonfinite": (~finite).astype(jnp.float32)}
+        lost = (data.overflow > state.data.overflow) & finite
+        metrics |= {"overflow": lost.astype(jnp.float32), "nonfinite": (~finite).astype(jnp.float32)}
         info |= self._remember(body, info) | {
             "final_obs": self._observe(body, info["skill"]),
             "terminated": terminated.astype(jnp.float32),
@@ -249,7 +250,7 @@ class BallPlay:
 
 
 def default_config(preset: str = "default") -> ml_collections.ConfigDict:
-    """The environment's configuration for preset "default" or "reference". Raises KeyError for another."""
+    """The environment's configuration for a preset of `options.PRESETS`. Raises KeyError for another."""
     return options.to_config(preset)
 
 

@@ -25,7 +25,9 @@ from mjx_skillmimic.model.options import SceneOptions
 from mjx_skillmimic.motion import table
 from mjx_skillmimic.motion.derive import KeyBodies
 
-PRESETS = ("default", "reference")
+# Where a preset takes every section but the scene from: light hands change the scene and nothing else.
+BASES = {"default": "default", "reference": "reference", "light": "default"}
+PRESETS = tuple(BASES)
 DEFAULT_CLIP = "throw_catch"
 
 
@@ -90,7 +92,7 @@ def to_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.physics = {"engine": "auto", "options": {}}
     config.scene = _section(SCENES[preset])
     for name, kind in _SECTIONS.items():
-        config[name] = _section(getattr(kind, preset)())
+        config[name] = _section(getattr(kind, BASES[preset])())
     config.weights = _section(RewardWeights())
     return config
 

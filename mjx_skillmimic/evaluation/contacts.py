@@ -70,12 +70,13 @@ def reference_qpos(scene: Scene, clip: MotionClip) -> tuple[np.ndarray, np.ndarr
 def static_contacts(scene: Scene, clip: MotionClip, threshold: float = 0.1) -> StaticContacts:
     """What touches in each frame of a clip; `threshold` (N) is that of the published flags (skillmimic.md §6.3)."""
     qpos, target = reference_qpos(scene, clip)
+    ctrl = scene.servo_targets(target)
     model = sensors.with_contact_sensors(scene)
     data = mujoco.MjData(model)
     sensed = np.empty((len(qpos), model.nsensordata))
     for frame in range(len(qpos)):
         mujoco.mj_resetData(model, data)
-        data.qpos[:], data.ctrl[:] = qpos[frame], target[frame]
+        data.qpos[:], data.ctrl[:] = qpos[frame], ctrl[frame]
         mujoco.mj_forward(model, data)
         sensed[frame] = data.sensordata
     body_force, object_force, edges = sensors.read(sensed)

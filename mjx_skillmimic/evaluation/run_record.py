@@ -76,7 +76,7 @@ def command_line(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
     preset = str(config.get("preset", "default"))
     default = envs.default_config(config.get("env", "BallPlay"), preset)
     with default.unlocked():
-        default.ppo = dataclasses.asdict({"default": default_ppo, "reference": reference_ppo}[preset]())
+        default.ppo = dataclasses.asdict({"reference": reference_ppo}.get(preset, default_ppo)())
         default.run = run_defaults()
     words = [
         "python",
@@ -96,7 +96,7 @@ def training_summary(run: RunRecord) -> dict[str, Any]:
 
     env_steps_per_second: median over iterations after the first `WARM_UP`, rollout and update together. seconds: of all
     iterations; compiling, evaluations and checkpoints are not in it. reward, factors, label_agrees, episode_length,
-    terminated_per_episode: means of the last `LAST` iterations. overflow: greatest mean of the engine's counter.
+    terminated_per_episode: means of the last `LAST` iterations. overflow (env steps that lost contacts),
     nonfinite_worlds, skipped_updates: counts of the whole run. greatest_kl: of any iteration's mean over its steps.
     terminated_per_episode: share of episodes that ended before their time, by a fall or another limit of
     `config.termination`.
@@ -116,7 +116,7 @@ def training_summary(run: RunRecord) -> dict[str, Any]:
         "label_agrees": _final(run, "env/contact/label_agrees"),
         "episode_length": _final(run, "episode/length"),
         "terminated_per_episode": _rounded(run.column("episode/falls")[-LAST:].sum() / max(finished, 1.0)),
-        "overflow": _rounded(np.nan_to_num(run.column("env/overflow")).max()),
+        "overflow": round(float(np.nansum(run.column("env/overflow") * per_iteration))),
         "nonfinite_worlds": round(float(np.nansum(run.column("env/nonfinite") * per_iteration))),
         "skipped_updates": round(float(np.nansum(run.column("nonfinite_updates")))),
         "greatest_kl": _rounded(np.nan_to_num(run.column("kl")).max()),

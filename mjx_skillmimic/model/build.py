@@ -149,15 +149,20 @@ def add_ball(spec: mujoco.MjSpec, options: SceneOptions) -> None:
     _set_material(pair, restitution.BALL_FLOOR if options.restitution else restitution.BODY)
 
 
+def gains(spec: mujoco.MjSpec) -> tuple[np.ndarray, np.ndarray]:
+    """kp (nu,) N·m/rad and kd (nu,) N·m·s/rad of the servos as authored."""
+    kp = np.array([actuator.gainprm[0] for actuator in spec.actuators])
+    return kp, np.array([-actuator.biasprm[2] for actuator in spec.actuators])
+
+
 def fold_pd(spec: mujoco.MjSpec, options: SceneOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Turns the published gains into the implicit update; returns them, kp (156,) and kd (156,).
+    """Turns the published gains into the implicit update; returns them, kp (nu,) and kd (nu,).
 
     An implicit PD step, τ = kp (target − q − dt ω⁺) − kd ω⁺ with ω⁺ = ω + dt a, is the explicit torque
     kp (target − q) − (kd + dt kp) ω plus the inertia dt kd + dt² kp at the joint (docs/physics.md).
     """
     dt = options.timestep
-    kp = np.array([actuator.gainprm[0] for actuator in spec.actuators])
-    kd = np.array([-actuator.biasprm[2] for actuator in spec.actuators])
+    kp, kd = gains(spec)
     for actuator, p, d in zip(spec.actuators, kp, kd, strict=True):
         actuator.biasprm[2] = -(d + dt * p)
         joint = spec.joint(actuator.target)

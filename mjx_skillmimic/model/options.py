@@ -1,11 +1,15 @@
-"""Every choice of the simulated scene by name, and the two presets."""
+"""Every choice of the simulated scene by name, and the presets."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
-_CHOICES: dict[str, tuple[str, ...]] = {"feet": ("auto", "box", "corners"), "solver": ("newton", "cg")}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "hands": ("ball", "hinge"),
+    "feet": ("auto", "box", "corners"),
+    "solver": ("newton", "cg"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +23,8 @@ class SceneOptions:
     self_collision: every pair of bodies except parent and child, as published (§1.5).
     exclude_thumbs: leaves out Thumb1–Thumb3, which overlap in every pose and push on an observed fingertip for ever
         (§12 item 4); `reference` keeps the pair.
+    hands: "ball" has three ball joints a finger, as published; "hinge" (preset `light`) two hinges, the last segment
+        rigid: 98 dofs instead of 168, for quick experiments (docs/light_hands.md).
     box_hands: the asset variant with box wrists (§1.3).
     feet: "box" touches the floor with the published boxes; "corners" with small spheres in the four corners of each
         sole, which gives the same contacts in every engine (docs/physics.md); other contacts keep the boxes. "auto" is
@@ -36,6 +42,7 @@ class SceneOptions:
     restitution: bool = True
     self_collision: bool = True
     exclude_thumbs: bool = True
+    hands: str = "ball"
     box_hands: bool = False
     feet: str = "auto"
     effort_limit: float | None = None
@@ -62,6 +69,7 @@ class SceneOptions:
 PRESETS: dict[str, SceneOptions] = {
     "default": SceneOptions(),
     "reference": SceneOptions(exclude_thumbs=False),
+    "light": SceneOptions(hands="hinge"),
 }
 
 

@@ -15,26 +15,25 @@ def wrap(angle: Array) -> Array:
     return angle - 2.0 * np.pi * xp.round(angle / (2.0 * np.pi))
 
 
-def pd_torque(scene: Scene, qpos: Array, qvel: Array, target: Array) -> Array:
-    """Joint torque (..., 156) N·m at qpos (..., nq), qvel (..., nv) for targets (..., 156) rad.
+def servo_torque(scene: Scene, qpos: Array, qvel: Array, target: Array) -> Array:
+    """Torque (..., S) N·m of the servos at qpos (..., nq), qvel (..., nv) for targets (..., 156) rad.
 
-    τ = kp wrap(target − log q) − (kd + dt kp) ω, each component clipped to the effort limit. With the armature that
-    `build_scene` folded into the model this is the implicit step τ = kp (target − q⁺) − kd ω⁺; the limit applies to
-    the explicit part. MuJoCo wraps a ball joint's servo error by components; so does this.
+    τ = kp (target − θ) − (kd + dt kp) ω, each component clipped to the effort limit. With the armature that
+    `build_scene` folded into the model this is the implicit step τ = kp (target − θ⁺) − kd ω⁺; the limit applies to
+    the explicit part. MuJoCo wraps a ball joint's servo error by components and leaves a hinge's; so does this.
     """
-    c = scene.unpack(qpos, qvel)
-    lead = target.shape[:-1]
-    kp, damping = scene.kp.astype(qpos.dtype), (scene.kd + scene.timestep * scene.kp).astype(qpos.dtype)
-    error = wrap(target - rotations.log(c.joint_quat).reshape(*lead, -1))
-    torque = kp * error - damping * c.joint_vel.reshape(*lead, -1)
-    if scene.effort_limit is None:
-        return torque
-    return rotations.namespace(torque).clip(torque, -scene.effort_limit, scene.effort_limit)
+    xp = rotations.namespace(qpos, qvel, target)
+    servos = scene.servos
+    kp, damping = servos.kp.astype(qpos.dtype), (servos.kd + scene.timestep * servos.kp).astype(qpos.dtype)
+    error = scene.servo_targets(target) - scene.servo_positions(qpos)
+    error = xp.where(servos.is_hinge, error, wrap(error)) if servos.is_hinge.any() else wrap(error)
+    torque = kp * error - damping * qvel[..., servos.dof[0] : servos.dof[-1] + 1]
+    return torque if scene.effort_limit is None else xp.clip(torque, -scene.effort_limit, scene.effort_limit)
 
 
 def generalised_force(scene: Scene, qpos: Array, qvel: Array, target: Array) -> Array:
-    """`pd_torque` as qfrc_applied (..., nv): nothing on the root and on the object."""
+    """`servo_torque` as qfrc_applied (..., nv): nothing on the root and on the object."""
     xp = rotations.namespace(qpos, qvel, target)
-    torque = pd_torque(scene, qpos, qvel, target)
+    torque = servo_torque(scene, qpos, qvel, target)
     free = xp.zeros((*torque.shape[:-1], 6), torque.dtype)
     return xp.concatenate([free, torque, free], axis=-1)

@@ -36,8 +36,10 @@ def capsule_pairs(model: mujoco.MjModel) -> np.ndarray:
     """Geom ids (P, 2) of the pairs of capsules that may collide: neither in one body nor in parent and child."""
     capsules = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_CAPSULE)
     first, second = (capsules[i] for i in np.triu_indices(len(capsules), 1))
-    a, b = model.geom_bodyid[first], model.geom_bodyid[second]
-    free = (a != b) & (model.body_parentid[a] != b) & (model.body_parentid[b] != a)
+    # bodies rigidly on one another count as one
+    a, b = (model.body_weldid[model.geom_bodyid[ids]] for ids in (first, second))
+    above = model.body_weldid[model.body_parentid]
+    free = (a != b) & (above[a] != b) & (above[b] != a)
     meet = (model.geom_contype[first] & model.geom_conaffinity[second]) > 0
     return np.stack([first, second], axis=-1)[free & meet]
 
