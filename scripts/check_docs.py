@@ -3,7 +3,8 @@
 In README.md, CHANGELOG.md and every Markdown file under docs/: relative links and their anchors, files in `code` spans
 that start with a folder of the repository, targets of `make`, configuration keys in `--config.key=`. Under docs/, each
 PNG and SVG needs the JSON of the same name beside it: the numbers that it shows; NAME_<anything>.png may share
-NAME.json. Exit status 1 if anything is missing.
+NAME.json. A table of speeds must be the one that `scripts/benchmark.py --table` makes of the files that its marker
+names. Exit status 1 if anything is missing.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def main() -> int:
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     keys = config_keys()
     complaints = [f"{d.relative_to(ROOT)}: {text}" for d in documents for text in check(d, targets, keys)]
+    complaints += [f"{d.relative_to(ROOT)}: {text}" for d in documents for text in stale_table(d)]
     complaints += figures_without_numbers(ROOT / "docs")
     for complaint in complaints:
         print(complaint)
@@ -57,6 +59,20 @@ def check(document: Path, targets: set[str], keys: set[str], root: Path = ROOT) 
     for key in sorted(set(CONFIG_KEY.findall(text))):
         if keys and key not in keys:
             yield f"names --config.{key}, which no configuration has"
+
+
+def stale_table(document: Path, root: Path = ROOT) -> Iterator[str]:
+    """A complaint about a table of speeds that is not the one of its files."""
+    from mjx_skillmimic.benchmark import table
+
+    text = document.read_text()
+    if not table.has_block(text):
+        return
+    try:
+        if table.refresh(text, None, root) != text:
+            yield "its table of speeds is not that of its files: scripts/benchmark.py --table makes it anew"
+    except (ValueError, FileNotFoundError) as error:
+        yield str(error)
 
 
 def code_blocks(text: str) -> list[str]:

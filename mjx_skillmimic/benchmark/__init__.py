@@ -1,0 +1,1 @@
+"""Measuring speed: what is measured (`workloads`), how (`timing`, `points`), where the time goes (`profile`)."""
