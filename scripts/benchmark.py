@@ -51,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--keep-trace", action="store_true", help="--profile: leave the profiler's files in DIR")
     found.add_argument("--roofline", action="store_true", help="what a card could do at best")
     found.add_argument("--card", default="h200", help="--roofline: which one")
-    found.add_argument("--rows", type=float, default=12.0, help="--roofline: mean constraint rows of a world")
+    found.add_argument("--contacts", type=float, default=10.0, help="--roofline: mean contacts of a world")
+    found.add_argument("--rows", type=float, default=25.0, help="--roofline: mean active rows of the solver's system")
     found.add_argument("--solver-iterations", type=float, default=2.4, help="--roofline: mean Newton iterations")
     found.add_argument("--table", nargs="+", metavar="JSON", help="write the table of these results into a document")
     found.add_argument("--readme", type=Path, default=ROOT / "README.md", help="--table: the document")
@@ -158,7 +159,7 @@ def show_roofline(config: ConfigDict, options: argparse.Namespace) -> int:
 
     if options.card not in CARDS:
         raise ValueError(f"no card {options.card!r}; there are {', '.join(CARDS)}")
-    work = config_work(config, options.rows, options.solver_iterations)
+    work = config_work(config, options.contacts, options.rows, options.solver_iterations)
     print(roofline(work, CARDS[options.card]), end="")
     return 0
 

@@ -5,7 +5,10 @@
 `--config=FILE.py:PRESET` chooses a preset (`default`, `reference`), `--config.key=value` changes single values. Ctrl-C
 or SIGTERM finishes the iteration and saves; the same command with `--resume` continues. The work folder gets
 config.json, run.json, metrics.jsonl, evaluations.jsonl, policy.npz, checkpoints/, tensorboard/, videos/ and dumps/.
-Exit status: 0 when finished or stopped and saved, 2 for what cannot run, 3 when too much became non-finite.
+A run takes all devices that JAX sees; `--config.run.devices=1` takes one, `--config.run.seeds=4` trains four seeds at
+once, `--distributed` joins the same command on other hosts (docs/scaling.md).
+Exit status: 0 when finished or stopped and saved, 2 for what cannot run, 3 when too much became non-finite, 4 when
+contacts were lost for want of room (saved).
 """
 
 from __future__ import annotations
@@ -28,6 +31,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workdir", type=Path, required=True, help="folder of this run")
     parser.add_argument("--resume", action="store_true", help="continue from the latest checkpoint in the work folder")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier run in the work folder first")
+    parser.add_argument(
+        "--distributed",
+        metavar="HOST:PORT,PROCESSES,NUMBER",
+        nargs="?",
+        const="",
+        help="train with other processes: the first one's address, how many, own number; without a value, as the "
+        "cluster's scheduler tells",
+    )
     try:
         path, overrides, rest = split_arguments(arguments)
         options = parser.parse_args(rest)
@@ -39,10 +50,12 @@ def main(arguments: list[str]) -> int:
 
     _cache_compiled_programs()
     from mjx_skillmimic import envs
-    from mjx_skillmimic.learning import ppo, runner
+    from mjx_skillmimic.learning import hosts, ppo, runner
     from mjx_skillmimic.learning.hooks import clip_hooks
 
     try:
+        if options.distributed is not None:
+            hosts.connect(*hosts.parse(options.distributed))
         env = envs.load(config.env, config)
     except (ValueError, TypeError, ImportError, FileNotFoundError) as error:
         # options, clips or an engine that cannot work
@@ -63,7 +76,10 @@ def main(arguments: list[str]) -> int:
         if error.dump:
             print(f"replay them: python scripts/replay_dump.py {error.dump}", file=sys.stderr)
         return 3
-    except (runner.ResumeError, runner.CheckpointError) as error:
+    except runner.ContactOverflowError as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        return 4
+    except (runner.ResumeError, runner.CheckpointError, runner.DeviceError) as error:
         return _refuse(error)
     return 0
 

@@ -89,8 +89,10 @@ def test_a_signal_finishes_the_iteration_saves_and_says_how_to_resume(tmp_path: 
     stream = io.StringIO()
     progress = Killer(stream, interval=0.0)
     result = train(toy_config(20), tmp_path / "run", progress=progress)
-    assert (result.reason, result.iteration, result.finished) == (name, 3, False)
-    assert Checkpoints(tmp_path / "run" / "checkpoints").latest() == 3
+    # The metrics of iteration 3 are shown while iteration 4 runs.
+    assert (result.reason, result.iteration, result.finished) == (name, 4, False)
+    assert Checkpoints(tmp_path / "run" / "checkpoints").latest() == 4
+    assert [line["iteration"] for line in logged(tmp_path / "run")] == [1, 2, 3, 4]
     assert "--resume" in stream.getvalue()
     assert signal.getsignal(getattr(signal, name)) is previous
 

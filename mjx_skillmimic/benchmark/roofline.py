@@ -56,26 +56,26 @@ class Work:
         return "memory" if self.bytes / card.bytes_per_s > computing else "matrix" if self.matrix else "vector"
 
 
-def physics_work(model: Any, substeps: int, rows: float, iterations: float) -> list[Work]:
-    """A control step of an `mujoco.MjModel` with a Newton solver.
+def physics_work(model: Any, substeps: int, contacts: float, rows: float, iterations: float) -> list[Work]:
+    """A control step of an `mujoco.MjModel` by the fused kernels' algorithm (docs/physics_fused.md).
 
-    rows: active constraint rows, iterations: of the solver, both means. Bytes are those of a program that keeps all
-    that lies between in registers and shared memory: coordinates in and out once a control step, the mass matrix and
-    its factor once a physics step. Operations: composite inertias and recursions by 6-vectors along the tree; a sparse
-    LᵀDL of the mass matrix and one solve; in every iteration JᵀDJ over the rows, a dense Cholesky factorisation, its
-    two triangular solves, and the products with J and M for the line search.
+    contacts of a world, rows: active columns of the solver's system, iterations of Newton's method, all means. Bytes
+    are those that must cross between launches: coordinates in and out once a control step; once a physics step the 54
+    floats a joint that the first kernel leaves, geom poses, and 60 floats a contact, each written and read. Operations:
+    recursions by 6-vectors and 6 × 6 inertias along the tree; unit forces carried up two chains and their products; in
+    every iteration a Cholesky factorisation of the active system and products with the contact matrix.
     """
-    nv, bodies, depth = model.nv, model.nbody, _ancestors(model)
-    state = FLOAT * 2 * (model.nq + 2 * nv + 3 * bodies)
-    matrix_entries = sum(depth)
-    smooth = bodies * (2 * 6 * 6 * 6 + 10 * 6 * 6) + 12 * matrix_entries
-    factor = sum(n * n for n in depth) + 4 * matrix_entries
-    newton = iterations * (rows * nv * nv + nv**3 / 3 + 2 * nv * nv + 4 * rows * nv + 4 * matrix_entries)
+    blocks, height = model.nv / 3, max(_ancestors(model)) / 3
+    state = FLOAT * 2 * (model.nq + 2 * model.nv + 3 * model.nbody)
+    smooth = model.nbody * 10 * 6 * 6 + blocks * (2 * 3 * 6 * 6 + 3 * 2 * 21 + 4 * 3 * 6)
+    kept = FLOAT * 2 * (54 * blocks + 12 * model.ngeom)
+    matrix = 3 * contacts * height * 2 * 36 + contacts**2 / 2 * height / 2 * 54
+    newton = iterations * (rows**3 / 3 + 9 * contacts**2 * 3 + 2 * 9 * contacts**2)
     return [
         Work("physics: coordinates in and out", 0.0, state),
-        Work("physics: kinematics, inertia, bias forces", substeps * smooth, 0.0),
-        Work("physics: factor and solve the mass matrix", substeps * factor, substeps * FLOAT * 2 * matrix_entries),
-        Work("physics: constraint solver", substeps * newton, 0.0),
+        Work("physics: kinematics, bias forces, articulated bodies", substeps * smooth, substeps * kept),
+        Work("physics: contact matrix", substeps * matrix, substeps * FLOAT * 2 * 60 * contacts),
+        Work("physics: Newton's method", substeps * newton, 0.0),
     ]
 
 
@@ -104,13 +104,13 @@ def learning_work(options: PPOOptions, observation: int, action: int, reference:
     ]
 
 
-def config_work(config: ConfigDict, rows: float, iterations: float) -> list[Work]:
-    """All parts of an env step of a BallPlay configuration; `rows`, `iterations` as in `physics_work`."""
+def config_work(config: ConfigDict, contacts: float, rows: float, iterations: float) -> list[Work]:
+    """All parts of an env step of a BallPlay configuration; the means are those of `physics_work`."""
     chosen = env_options.from_config(config)
     scene = build_scene(chosen.scene)
     observed = observation_layout(chosen.observation).size
     learning = learning_work(from_mapping(config.ppo), observed, NUM_DOFS, columns.NUM_COLUMNS)
-    return [*physics_work(scene.model, scene.substeps, rows, iterations), *learning]
+    return [*physics_work(scene.model, scene.substeps, contacts, rows, iterations), *learning]
 
 
 def roofline(work: Sequence[Work], card: Card) -> str:

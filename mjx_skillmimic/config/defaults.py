@@ -14,6 +14,10 @@ def run_defaults(**changes: object) -> ConfigDict:
         {
             # Decides initial parameters, sampled frames and actions; the one key of this section that a resume keeps.
             "seed": 0,
+            # So many seeds at once (seed, seed + 1, …), each with `ppo.num_envs` worlds and a folder of its own.
+            "seeds": 1,
+            # Devices that share `ppo.num_envs` worlds: 0 is all that JAX sees (docs/scaling.md).
+            "devices": 0,
             "total_env_steps": 40_000_000,
             # Ends the run, saved and resumable, after this wall time; 0 is no limit.
             "max_minutes": 0.0,
@@ -28,6 +32,9 @@ def run_defaults(**changes: object) -> ConfigDict:
             "video_every": 500,
             # Largest tolerated fraction of an iteration's env steps that ended in a non-finite state.
             "max_nonfinite_fraction": 1e-3,
+            # Largest tolerated fraction of an iteration's env steps in which the engine lost contacts for want of room;
+            # beyond it the run stops, saved. 1 takes any loss (docs/physics.md, "Room for contacts on the GPU").
+            "max_overflow_fraction": 0.0,
             # Largest tolerated number of gradient steps that were skipped as non-finite since the run was started.
             "max_nonfinite_updates": 50,
             "tensorboard": True,

@@ -74,7 +74,10 @@ def _check_run(config: ConfigDict) -> Iterator[str]:
     yield from _require(
         config.run, "run", ("total_env_steps", "checkpoint_keep", "eval_episodes"), "at least 1", lambda v: v >= 1
     )
-    yield from _require(config.run, "run", ("max_nonfinite_fraction",), "within [0, 1]", lambda v: 0 <= v <= 1)
+    fractions = ("max_nonfinite_fraction", "max_overflow_fraction")
+    yield from _require(config.run, "run", fractions, "within [0, 1]", lambda v: 0 <= v <= 1)
+    yield from _require(config.run, "run", ("seeds",), "at least 1", lambda v: v >= 1)
+    yield from _require(config.run, "run", ("devices",), "0 (all) or above", lambda v: v >= 0)
     yield from _require(config.run, "run", ("max_nonfinite_updates",), "0 or above", lambda v: v >= 0)
 
 

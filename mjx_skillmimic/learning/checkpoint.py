@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mjx_skillmimic.learning import hosts
+
 Tree = TypeVar("Tree")
 _STATE, _RECORD = "state", "record"
 
@@ -33,6 +35,11 @@ class Checkpoints:
 
         self._ocp = ocp
         self.folder = Path(folder).absolute()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        own = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process{own}"
+        )
         self._manager = ocp.CheckpointManager(
             self.folder,
             options=ocp.CheckpointManagerOptions(
@@ -40,6 +47,9 @@ class Checkpoints:
                 keep_period=keep_every or None,
                 cleanup_tmp_directories=True,
                 enable_async_checkpointing=False,
+                create=False,
+                # Each process reads by itself, and only the first one writes.
+                multiprocessing_options=alone,
             ),
         )
 
@@ -54,9 +64,10 @@ class Checkpoints:
     def save(self, iteration: int, state: Any, record: Mapping[str, Any], omit: tuple[str, ...] = ()) -> None:
         """Writes a state and a JSON-able record; nothing happens if that iteration is there already.
 
-        Leaves whose path starts with one of `omit` (such as ".env_state") are left out and made anew on restoring.
+        Leaves whose path starts with one of `omit` (such as ".env_state") are left out and made anew on restoring. With
+        several processes, all of them must call it, and the first one writes.
         """
-        if iteration in self.iterations():
+        if jax.process_count() == 1 and iteration in self.iterations():
             return
         arrays: dict[str, np.ndarray] = {}
         leaves: list[dict[str, Any]] = []
@@ -68,6 +79,8 @@ class Checkpoints:
             # Orbax refuses arrays without elements; the shape alone restores them.
             if not omitted and array.size:
                 arrays[f"{position:05d}"] = array
+        if not hosts.is_primary():
+            return
         self._manager.save(
             iteration,
             args=self._ocp.args.Composite(
@@ -93,7 +106,8 @@ class Checkpoints:
     def restore(self, iteration: int, template: Tree) -> Tree:
         """The state of an iteration, in the tree of `template` (arrays, or shapes from `jax.eval_shape`).
 
-        Omitted leaves are taken from the template, which then must hold arrays there. Raises CheckpointError that names
+        Omitted leaves are taken from the template, which then must hold arrays there; leaves come to lie on the devices
+        that the template's lie on. Raises CheckpointError that names
         every leaf whose path, shape or type differs.
         """
         stored = self.record(iteration)["leaves"]
@@ -108,7 +122,7 @@ class Checkpoints:
             iteration, args=self._ocp.args.Composite(**{_STATE: self._ocp.args.StandardRestore(targets)})
         )[_STATE]
         leaves = [
-            leaf if described["omitted"] else _to_device(described, arrays.get(f"{position:05d}"))
+            leaf if described["omitted"] else _to_device(described, arrays.get(f"{position:05d}"), leaf)
             for position, (described, (_, leaf)) in enumerate(zip(stored, paths, strict=True))
         ]
         return jax.tree_util.tree_unflatten(structure, leaves)
@@ -124,14 +138,20 @@ def _is_key(leaf: Any) -> bool:
 def _to_host(leaf: Any) -> tuple[dict[str, Any], np.ndarray]:
     """A leaf's description and its values; typed random keys as the integers they are made of."""
     impl = str(jax.random.key_impl(leaf)) if isinstance(leaf, jax.Array) and _is_key(leaf) else None
-    array = np.asarray(jax.device_get(jax.random.key_data(leaf) if impl else leaf))
+    array = hosts.fetch(jax.random.key_data(leaf) if impl else leaf)
     return {"shape": list(array.shape), "dtype": str(array.dtype), "key": impl}, array
 
 
-def _to_device(described: Mapping[str, Any], array: np.ndarray | None) -> jax.Array:
+def _to_device(described: Mapping[str, Any], array: np.ndarray | None, template: Any) -> jax.Array:
+    """The stored values, on the devices that the template lies on, if it lies on several."""
     values = np.zeros(described["shape"], described["dtype"]) if array is None else array
-    # A copy: on the CPU, XLA may otherwise alias memory that the reader frees or reuses.
-    placed = jnp.array(values, copy=True)
+    sharding = getattr(template, "sharding", None)
+    placed: jax.Array
+    if isinstance(sharding, jax.sharding.NamedSharding):
+        placed = jax.make_array_from_callback(values.shape, sharding, lambda index: np.array(values[index]))
+    else:
+        # A copy: on the CPU, XLA may otherwise alias memory that the reader frees or reuses.
+        placed = jnp.array(values, copy=True)
     return jax.random.wrap_key_data(placed, impl=described["key"]) if described["key"] else placed
 
 

@@ -61,13 +61,15 @@ def describe(env: Any) -> dict[str, Any]:
     }
 
 
-def header(description: dict[str, Any]) -> str:
-    """The lines that a run begins with."""
+def header(description: dict[str, Any], devices: int | None = None, seeds: int = 1) -> str:
+    """The lines that a run begins with; devices: how many of those there are it uses, None for all."""
     counted = {name: description["devices"].count(name) for name in dict.fromkeys(description["devices"])}
-    devices = ", ".join(f"{number} x {name}" for name, number in counted.items())
+    used = f", of which {devices} used" if devices not in (None, len(description["devices"])) else ""
+    shown = ", ".join(f"{number} x {name}" for name, number in counted.items())
     return "\n".join(
         [
-            f"devices    {devices}",
+            f"devices    {shown}{used}",
+            *([f"seeds      {seeds} at once"] if seeds > 1 else []),
             f"engine     {description['engine']}",
             f"versions   {', '.join(f'{name} {version}' for name, version in description['versions'].items())}",
             f"compiling  {expected_compile_time(description['engine'])}",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
+from mjx_skillmimic.learning import axis
 
-def sample(rng: Array, mean: Array, log_std: Array) -> Array:
-    """One draw a ~ N(mean, exp(log_std)²); mean (..., A), log_std broadcastable to it."""
-    return mean + jnp.exp(log_std) * jax.random.normal(rng, mean.shape, mean.dtype)
+
+def sample(rng: Array, mean: Array, log_std: Array, axis_name: str | None = None) -> Array:
+    """One draw a ~ N(mean, exp(log_std)²); mean (..., A), log_std broadcastable to it.
+
+    axis_name: a mapped axis over which the first axis of `mean` is split (`learning.axis`).
+    """
+    return mean + jnp.exp(log_std) * axis.normal(rng, mean.shape, axis_name)
 
 
 def neg_log_prob(action: Array, mean: Array, log_std: Array) -> Array:

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from mjx_skillmimic.learning import axis
+
 
 def advantages(
     reward: Array, value: Array, next_value: Array, done: Array, discount: float, gae_lambda: float
@@ -29,16 +31,12 @@ def advantages(
 
 def normalize_advantages(advantage: Array, epsilon: float = 1e-8, axis_name: str | None = None) -> Array:
     """(A − mean)/(std + ε) over the whole batch, with the unbiased standard deviation; any shape."""
-    size = jnp.asarray(advantage.size, advantage.dtype)
-    mean = jnp.mean(advantage)
-    if axis_name is not None:
-        size, mean = jax.lax.psum(size, axis_name), jax.lax.pmean(mean, axis_name)
-    squares = jnp.sum((advantage - mean) ** 2)
-    if axis_name is not None:
-        squares = jax.lax.psum(squares, axis_name)
+    size = advantage.size * axis.size(axis_name)
+    mean = axis.mean(jnp.mean(advantage), axis_name)
+    squares = axis.total(jnp.sum((advantage - mean) ** 2), axis_name)
     return (advantage - mean) / (jnp.sqrt(squares / (size - 1)) + epsilon)
 
 
-def explained_variance(value: Array, target: Array) -> Array:
+def explained_variance(value: Array, target: Array, axis_name: str | None = None) -> Array:
     """1 − Var(target − value)/Var(target): 1 for a perfect critic, 0 for one no better than the mean."""
-    return 1.0 - jnp.var(target - value) / jnp.maximum(jnp.var(target), 1e-12)
+    return 1.0 - axis.variance(target - value, axis_name) / jnp.maximum(axis.variance(target, axis_name), 1e-12)

@@ -13,14 +13,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mjx_skillmimic.learning import policy
-from mjx_skillmimic.learning.loop import Hooks
 from mjx_skillmimic.learning.options import from_mapping
+from mjx_skillmimic.learning.outputs import Hooks
 
 
 def clip_hooks(config: ConfigDict, env: Any) -> Hooks:
     """Hooks for an environment of clips such as BallPlay; reads `config.ppo`, `config.run` and what the task reads."""
     runs = ClipRuns(config, env)
-    return Hooks(evaluate=runs.evaluate, video=runs.video, export=runs.export)
+    return Hooks(evaluate=runs.evaluate, video=runs.video, export=runs.export, advise=runs.advise)
 
 
 class ClipRuns:
@@ -65,6 +65,15 @@ class ClipRuns:
         clip = self._videos % len(lengths)
         self._videos += 1
         write_video(sources.rollout_trajectory(self._env, agent, clip, recorder=self._recorder), path)
+
+    def advise(self, state: Any) -> str:
+        """How much room for contacts the worlds of a training state need, and which option gives more."""
+        from mjx_skillmimic.physics.advice import advice
+
+        shards = [np.asarray(shard.data) for shard in state.env_state.data.qpos.addressable_shards]
+        worlds = int(np.prod(shards[0].shape[:-1]))
+        states = np.concatenate(shards).reshape(-1, shards[0].shape[-1])
+        return advice(self._training_env.physics, states, worlds)
 
     @functools.cached_property
     def _env(self) -> Any:

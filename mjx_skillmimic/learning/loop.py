@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -13,46 +13,26 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mjx_skillmimic.config import to_json
-from mjx_skillmimic.learning import compiling, describe, ppo
+from mjx_skillmimic.learning import compiling, describe, hosts, parallel, stops
 from mjx_skillmimic.learning.checkpoint import Checkpoints
 from mjx_skillmimic.learning.dump import dump_from_state, write_dump
-from mjx_skillmimic.learning.logging import JsonLines, TensorBoard, read_json_lines
+from mjx_skillmimic.learning.outputs import Hooks, Outputs, seed_folders
 from mjx_skillmimic.learning.progress import Progress, Row, duration
+from mjx_skillmimic.learning.rollout import Metrics
 from mjx_skillmimic.learning.signals import GracefulStop
 from mjx_skillmimic.learning.workdir import Workdir, check_resumable
 
-MakeTrain = Callable[[Any, Any], tuple[ppo.Init, ppo.TrainIteration]]
-
-NONFINITE_ENDS, SKIPPED_UPDATES = "env/nonfinite", "nonfinite_updates"
 # What checkpoints leave out: tables that `init` brings back, and all worlds when `run.checkpoint_env_state` is off.
 _SHARED = (".env_state.shared",)
 _WORLDS = (".env_state", ".episodes")
 
 
-class NonfiniteError(RuntimeError):
-    """A run stopped because too much became non-finite; `dump` is the file to replay, None if there was nothing."""
-
-    def __init__(self, reason: str, dump: Path | None) -> None:
-        super().__init__(f"{reason}; " + (f"worlds are in {dump}" if dump else "the state holds no worlds to dump"))
-        self.dump = dump
-
-
-@dataclasses.dataclass(frozen=True)
-class Hooks:
-    """What a task adds to the loop; none of them may change the state.
-
-    evaluate(state, iteration) -> numbers to log; what it raises ends the run. video(state, iteration, path) writes an
-    MP4; what it raises is reported as a warning. export(state, path, metadata) writes the policy.
-    """
-
-    evaluate: Callable[[Any, int], Mapping[str, float]] | None = None
-    video: Callable[[Any, int, Path], None] | None = None
-    export: Callable[[Any, Path, Mapping[str, Any]], Any] | None = None
-
-
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """How a run ended: reason "finished", "SIGINT", "SIGTERM" or "time", with its last state and metrics."""
+    """How a run ended: reason "finished", "SIGINT", "SIGTERM" or "time", with its last state and metrics.
+
+    metrics: of the last iteration, means over the seeds.
+    """
 
     reason: str
     iteration: int
@@ -66,177 +46,209 @@ class RunResult:
 
 
 class Loop:
-    """One run: its state, counters and open files."""
+    """One run: its state, counters and open files.
+
+    While an iteration runs on the device, the metrics of the one before are fetched and written; an iteration whose
+    state is evaluated, drawn or saved is waited for. `iteration` counts those that were begun; `env_steps` are those of
+    one seed.
+    """
 
     def __init__(self, config: ConfigDict, folder: Workdir, env: Any, hooks: Hooks, progress: Progress) -> None:
         self.config, self.folder, self.hooks, self.progress = config, folder, hooks, progress
         self.began = time.monotonic()
         self.description = describe.describe(env)
         self.env = env
+        self.seeds = int(config.run.seeds)
         self.steps_per_iteration = int(config.ppo.num_envs) * int(config.ppo.horizon)
         self.total = -(-int(config.run.total_env_steps) // self.steps_per_iteration)
-        self.iteration, self.seconds, self.skipped = 0, 0.0, 0.0
+        self.iteration, self.saved, self.seconds = 0, -1, 0.0
+        self.skipped = np.zeros(self.seeds)
         self.metrics: dict[str, float] = {}
         self.state: Any = None
+        self.outputs: list[Outputs] = []
+        self._running: collections.deque[tuple[int, Metrics, float]] = collections.deque()
+        self._reported = 0.0
         self._open: list[Any] = []
 
     @property
     def env_steps(self) -> int:
         return self.iteration * self.steps_per_iteration
 
-    def start(self, make_train: MakeTrain, resume: bool) -> None:
+    def start(self, make_train: parallel.MakeTrain, resume: bool) -> None:
         """Checks, restores or initialises, compiles, and opens the logs."""
         run = self.config.run
+        mesh = parallel.make_mesh(run.devices)
         self.checkpoints = Checkpoints(self.folder.checkpoints, run.checkpoint_keep, run.checkpoint_keep_every)
         self._open.append(self.checkpoints)
         latest = self.checkpoints.latest() if resume else None
         record = self.checkpoints.record(latest) if latest is not None else None
         if record is not None:
             check_resumable(record, self.config, self.description["motion_hash"])
-        self.folder.write_config(self.config, self.description)
-        self.progress.message(describe.header(self.description))
+        self.program = parallel.assemble(make_train, self.env, self.config.ppo, mesh, self.seeds)
+        members = seed_folders(self.folder, self.config) if hosts.is_primary() else []
+        for folder, config in {self.folder: self.config, **dict(members)}.items() if members else ():
+            folder.write_config(config, self.description)
+        self.progress.message(describe.header(self.description, mesh.size if mesh else 1, self.seeds))
 
-        init, train_iteration = make_train(self.env, self.config.ppo)
-        initialise = compiling.compile_init(init)
+        initialise = compiling.compile_init(self.program.init)
         if latest is None or record is None:
-            self.state = initialise(jax.random.key(run.seed))
+            self.state = initialise(self.program.keys(run.seed))
             if resume:
                 self.progress.message("no checkpoint was written yet: starting from the beginning")
         else:
-            self._restore(latest, record, initialise)
+            # Other keys than the run began with: where episodes begin anew, they must not be those of its beginning.
+            template = initialise(self.program.keys(run.seed, latest))
+            self.state = self.checkpoints.restore(latest, template)
+            self.iteration = self.saved = latest
+            self.seconds, self.skipped = float(record["seconds"]), np.ones(self.seeds) * record["skipped"]
+            episodes = "" if record["env_state"] else ", with new episodes"
+            self.progress.message(f"resuming after iteration {latest} ({self.env_steps:,} env steps){episodes}")
         began = time.monotonic()
-        self.train_iteration = compiling.compile_iteration(train_iteration, self.state)
+        self.train_iteration = compiling.compile_iteration(self.program.train_iteration, self.state)
         self.progress.message(f"compiled in {time.monotonic() - began:.0f} s")
-
-        self.lines = JsonLines(self.folder.metrics, keep_until=self.iteration)
-        self.evaluations = JsonLines(self.folder.evaluations, keep_until=self.iteration)
-        self.tensorboard = TensorBoard(self.folder.tensorboard, self.env_steps + 1) if run.tensorboard else None
-        self._open += [self.lines, self.evaluations, *([self.tensorboard] if self.tensorboard else [])]
-
-    def _restore(self, latest: int, record: Mapping[str, Any], initialise: Callable[[Any], Any]) -> None:
-        rng = jax.random.key(self.config.run.seed)
-        # Another key than the run began with: where episodes begin anew, they must not be those of its beginning.
-        template = initialise(jax.random.fold_in(rng, latest))
-        self.state = self.checkpoints.restore(latest, template)
-        self.iteration, self.seconds, self.skipped = latest, float(record["seconds"]), float(record["skipped"])
-        episodes = "" if record["env_state"] else ", with new episodes"
-        self.progress.message(f"resuming after iteration {latest} ({self.env_steps:,} env steps){episodes}")
+        start = self.iteration, self.env_steps
+        for number, (folder, config) in enumerate(members):
+            self.outputs.append(Outputs(folder, config, self.hooks, self.progress, *start, self._label(number)))
+        self._open += self.outputs
 
     def run(self, stop: GracefulStop) -> RunResult:
         """Iterates until there is a reason to end, which is saved, whatever it is."""
-        budget = 60.0 * self.config.run.max_minutes
+        reason: str | None = None
         self._evaluate_if_due()
-        reason = "finished"
-        while self.iteration < self.total:
-            self._iterate()
-            self._check_finite()
-            out_of_time = budget and time.monotonic() - self.began > budget
-            if self.iteration < self.total and (stop.requested or out_of_time):
-                reason = stop.requested or "time"
-                break
-            self._evaluate_if_due()
-            self._video_if_due()
-            if self._due(self.config.run.checkpoint_every):
-                self._save()
+        while self.iteration < self.total and reason is None:
+            self._launch()
+            self._report(leave=0 if self._is_looked_at() else 1)
+            reason = self._reason_to_end(stop) if self.iteration < self.total else None
+            if reason is None:
+                self._evaluate_if_due()
+                self._video_if_due()
+                if self._due(self.config.run.checkpoint_every):
+                    self._save()
+        self._report(leave=0)
         self._save()
-        if reason == "finished":
+        if reason is None:
             self.progress.message(f"finished: {self.env_steps:,} env steps in {duration(self.seconds)}")
         else:
             self.progress.message(
                 f"stopped by {reason} after iteration {self.iteration} of {self.total}, saved in {self.folder.root}: "
                 "the same command with --resume continues"
             )
-        return RunResult(reason, self.iteration, self.env_steps, self.state, self.metrics)
+        return RunResult(reason or "finished", self.iteration, self.env_steps, self.state, self.metrics)
 
-    def _iterate(self) -> None:
+    def _reason_to_end(self, stop: GracefulStop) -> str | None:
+        """A signal or the time, on the first process; the others follow it, for no iteration runs without them."""
+        budget = 60.0 * self.config.run.max_minutes
+        out_of_time = budget and time.monotonic() - self.began > budget
+        return hosts.agree(stop.requested or ("time" if out_of_time else None))
+
+    def _launch(self) -> None:
+        """Begins the next iteration, which takes the state's buffers."""
         began = time.monotonic()
         self.state, metrics = self.train_iteration(self.state)
-        self.metrics = {name: float(value) for name, value in jax.device_get(metrics).items() if np.ndim(value) == 0}
-        elapsed = time.monotonic() - began
         self.iteration += 1
-        self.seconds += elapsed
-        self.skipped += self.metrics.get(SKIPPED_UPDATES, 0.0)
-        speed = self.steps_per_iteration / elapsed
-        timing = {"env_steps": self.env_steps, "seconds": self.seconds, "time": time.time(), "steps_per_second": speed}
-        self.lines.write(self.iteration, timing | self.metrics)
-        if self.tensorboard:
-            self.tensorboard.write(self.env_steps, {"steps_per_second": speed} | self.metrics)
-        left = (self.total - self.iteration) * self.seconds / self.iteration
-        row = Row(
-            self.iteration,
-            self.env_steps,
-            self.total * self.steps_per_iteration,
-            speed,
-            self.seconds,
-            left,
-            self.metrics,
-        )
-        self.progress.update(row)
+        self._running.append((self.iteration, metrics, began))
 
-    def _check_finite(self) -> None:
-        """Stops the run with a dump when more is non-finite than the configuration tolerates."""
+    def _report(self, leave: int) -> None:
+        """Waits for all iterations but the last `leave`, writes their metrics, and ends the run if it must end."""
+        while len(self._running) > leave:
+            iteration, members = self._collect()
+            for number, metrics in enumerate(members):
+                self._check(number, iteration, metrics)
+
+    def _collect(self) -> tuple[int, list[dict[str, float]]]:
+        """Waits for the oldest running iteration and logs it; its number and each seed's metrics."""
+        iteration, metrics, began = self._running.popleft()
+        values = {name: np.ravel(value) for name, value in jax.device_get(metrics).items()}
+        now = time.monotonic()
+        elapsed, self._reported = now - max(began, self._reported), now
+        self.seconds += elapsed
+        scalars = {name: value for name, value in values.items() if len(value) == self.seeds}
+        members = [{name: float(value[number]) for name, value in scalars.items()} for number in range(self.seeds)]
+        self.skipped += [member.get(stops.SKIPPED_UPDATES, 0.0) for member in members]
+        self.metrics = {name: float(np.mean(value)) for name, value in scalars.items()}
+
+        env_steps, speed = iteration * self.steps_per_iteration, self.steps_per_iteration * self.seeds / elapsed
+        timing = {"env_steps": env_steps, "seconds": self.seconds, "time": time.time(), "steps_per_second": speed}
+        for output, member in zip(self.outputs, members, strict=False):
+            output.log(iteration, timing, member)
+        left = (self.total - iteration) * self.seconds / iteration
+        total = self.total * self.steps_per_iteration
+        self.progress.update(Row(iteration, env_steps, total, speed, self.seconds, left, self.metrics))
+        return iteration, members
+
+    def _check(self, number: int, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Ends the run when more is non-finite (with a dump) or more contacts are lost (saved) than tolerated."""
         limits = self.config.run
-        fraction = self.metrics.get(NONFINITE_ENDS, 0.0)
-        if not fraction <= limits.max_nonfinite_fraction:
-            reason = f"{fraction:.2%} of the env steps of iteration {self.iteration} ended non-finite, tolerated are "
-            reason += f"{limits.max_nonfinite_fraction:.2%} (run.max_nonfinite_fraction)"
-        elif self.skipped > limits.max_nonfinite_updates:
-            reason = f"{self.skipped:.0f} gradient steps were skipped as non-finite up to iteration {self.iteration}, "
-            reason += f"tolerated are {limits.max_nonfinite_updates} (run.max_nonfinite_updates)"
-        else:
+        nonfinite = stops.nonfinite(metrics, self.skipped[number], iteration, limits)
+        overflow = stops.overflow(metrics, self.steps_per_iteration, iteration, limits)
+        if not nonfinite and not overflow:
             return
-        dump = dump_from_state(self.state, reason, to_json(self.config), self.iteration)
-        path = self.folder.dumps / f"nonfinite_{self.iteration:06d}.npz" if dump else None
-        if dump and path:
-            write_dump(dump, path)
-        raise NonfiniteError(reason, path)
+        # The state is that of the iteration begun last, whose metrics belong beside it.
+        while self._running:
+            self._collect()
+        seed = self._label(number)
+        if nonfinite:
+            state = self.program.member(hosts.gathered(self.state), number)
+            dump = dump_from_state(state, nonfinite, to_json(self.config), iteration)
+            path = self.folder.dumps / f"nonfinite_{iteration:06d}.npz" if dump else None
+            if dump and path and hosts.is_primary():
+                write_dump(dump, path)
+            raise stops.NonfiniteError(f"{seed}{nonfinite}", path)
+        self._save()
+        advice = f"{self.hooks.advise(self.state)}; " if self.hooks.advise else ""
+        raise stops.ContactOverflowError(f"{seed}{overflow}; saved in {self.folder.root}; {advice}{stops.MORE_ROOM}")
+
+    def _label(self, number: int) -> str:
+        return f"seed {self.config.run.seed + number}: " if self.seeds > 1 else ""
+
+    def _view(self, number: int) -> Any:
+        """One seed's state for the hooks."""
+        if self.program.worlds is None:
+            return self.state
+        state = dataclasses.replace(self.state, env_state=None, episodes=None)
+        worlds = dataclasses.replace(self.program.worlds, env_state=None, episodes=None)
+        return dataclasses.replace(self.program, worlds=worlds).member(parallel.on_first_device(state), number)
 
     def _evaluate_if_due(self) -> None:
-        if self.hooks.evaluate is None or not self._due(self.config.run.eval_every):
-            return
-        # A resumed run may stand at an iteration that was evaluated before it was saved.
-        if any(line["iteration"] == self.iteration for line in read_json_lines(self.folder.evaluations)):
+        if not self._due(self.config.run.eval_every):
             return
         try:
-            values = {name: float(value) for name, value in self.hooks.evaluate(self.state, self.iteration).items()}
+            for number, output in enumerate(self.outputs):
+                output.evaluate(self._view(number), self.iteration, self.env_steps, self.seconds)
         except BaseException:
             # A fault in judging the policy must not cost the training that led to it.
             self._save()
             raise
-        self.evaluations.write(self.iteration, {"env_steps": self.env_steps, "seconds": self.seconds} | values)
-        if self.tensorboard:
-            self.tensorboard.write(self.env_steps, values, prefix="eval/")
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.progress.message(f"evaluation after iteration {self.iteration}: {shown}")
 
     def _video_if_due(self) -> None:
-        if self.hooks.video is None or not self._due(self.config.run.video_every):
-            return
-        self.folder.videos.mkdir(exist_ok=True)
-        path = self.folder.videos / f"iteration_{self.iteration:06d}.mp4"
-        try:
-            self.hooks.video(self.state, self.iteration, path)
-        except Exception as error:
-            # A machine without offscreen rendering must still train.
-            self.progress.message(f"warning: no video of iteration {self.iteration}: {type(error).__name__}: {error}")
+        if self._due(self.config.run.video_every):
+            for number, output in enumerate(self.outputs):
+                output.video(self._view(number), self.iteration)
 
     def _save(self) -> None:
-        """Checkpoint and policy of this iteration; nothing if they are there."""
-        if self.checkpoints.latest() == self.iteration:
+        """Checkpoint and policies of this iteration; nothing if they are there."""
+        if self.saved == self.iteration:
             return
         record = {
             "iteration": self.iteration,
             "env_steps": self.env_steps,
             "seconds": self.seconds,
-            "skipped": self.skipped,
+            "skipped": self.skipped.tolist() if self.seeds > 1 else float(self.skipped[0]),
             "env_state": bool(self.config.run.checkpoint_env_state),
             "config": self.config.to_dict(),
             **self.description,
         }
         self.checkpoints.save(self.iteration, self.state, record, _SHARED if record["env_state"] else _WORLDS)
-        if self.hooks.export is not None:
-            metadata = {key: record[key] for key in ("iteration", "env_steps", "config", "versions", "motion_hash")}
-            self.hooks.export(self.state, self.folder.policy, metadata)
+        self.saved = self.iteration
+        metadata = {key: record[key] for key in ("iteration", "env_steps", "versions", "motion_hash")}
+        for number, output in enumerate(self.outputs):
+            output.export(self._view(number), metadata)
+
+    def _is_looked_at(self) -> bool:
+        """Whether somebody wants this iteration's state before the next one takes its buffers."""
+        run = self.config.run
+        wishes = (run.checkpoint_every, run.eval_every if self.hooks.evaluate else 0)
+        return any(self._due(every) for every in (*wishes, run.video_every if self.hooks.video else 0))
 
     def _due(self, every: int) -> bool:
         """Whether a period ends with this iteration; the last iteration ends every period but 0."""
@@ -245,5 +257,5 @@ class Loop:
     def close(self) -> None:
         for resource in reversed(self._open):
             resource.close()
-        self._open = []
+        self._open, self.outputs = [], []
         self.progress.close()

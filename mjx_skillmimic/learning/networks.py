@@ -26,10 +26,14 @@ _ALIGNMENT = 32
 
 
 class Linear(nn.Module):
-    """x W + b with parameters "kernel" (D, F) and "bias" (F,), computed with D filled up by zeros to a multiple of 32."""
+    """x W + b with parameters "kernel" (D, F) and "bias" (F,), computed with D filled up by zeros to a multiple of 32.
+
+    dtype: of the operands and the result; the parameters stay float32.
+    """
 
     features: int
     kernel_init: nn.initializers.Initializer
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -39,19 +43,21 @@ class Linear(nn.Module):
         if missing := -size % _ALIGNMENT:
             x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
             kernel = jnp.pad(kernel, [(0, missing), (0, 0)])
+        x, kernel, bias = (array.astype(self.dtype) for array in (x, kernel, bias))
         return x @ kernel + bias
 
 
 class MLP(nn.Module):
-    """Linear layers of the given widths, each followed by a ReLU; biases start at zero."""
+    """Linear layers of the given widths, each followed by a ReLU; biases start at zero. The result is float32."""
 
     widths: Sequence[int]
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for index, width in enumerate(self.widths):
-            x = nn.relu(Linear(width, kernel_init=uniform_fan_in(), name=f"hidden_{index}")(x))
-        return x
+            x = nn.relu(Linear(width, kernel_init=uniform_fan_in(), dtype=self.dtype, name=f"hidden_{index}")(x))
+        return x.astype(jnp.float32)
 
 
 class Actor(nn.Module):
@@ -65,10 +71,11 @@ class Actor(nn.Module):
     log_std: float
     learn_log_std: bool = False
     final_scale: float = 1.0
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, Array]:
-        x = MLP(self.hidden, name="body")(x)
+        x = MLP(self.hidden, self.dtype, name="body")(x)
         mean = Linear(self.action_size, kernel_init=uniform_fan_in(self.final_scale), name="mean")(x)
         log_std = self.param("log_std", nn.initializers.constant(self.log_std), (self.action_size,))
         return mean, log_std if self.learn_log_std else jax.lax.stop_gradient(log_std)
@@ -78,10 +85,11 @@ class Critic(nn.Module):
     """Normalised observation (..., D) → normalised value (...)."""
 
     hidden: Sequence[int]
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        x = MLP(self.hidden, name="body")(x)
+        x = MLP(self.hidden, self.dtype, name="body")(x)
         return Linear(1, kernel_init=uniform_fan_in(), name="value")(x)[..., 0]
 
 
@@ -127,9 +135,11 @@ def make_actor(options: PPOOptions, action_size: int) -> Actor:
         log_std=options.log_std,
         learn_log_std=options.learn_log_std,
         final_scale=options.actor_final_scale,
+        dtype=options.compute_dtype,
     )
 
 
 def make_networks(options: PPOOptions, obs_size: int, action_size: int) -> Networks:
     """Actor and critic of the configured widths for observations (D,) and actions (A,)."""
-    return Networks(make_actor(options, action_size), Critic(options.critic_hidden), obs_size, action_size)
+    critic = Critic(options.critic_hidden, options.compute_dtype)
+    return Networks(make_actor(options, action_size), critic, obs_size, action_size)

@@ -13,15 +13,21 @@ LearningRateSchedule = Literal["constant", "adaptive_kl"]
 Interval = Literal["minibatch", "epoch", "iteration"]
 NormalizerUpdate = Literal["minibatch", "rollout"]
 ValueNormalizerUpdate = Literal["values_and_returns", "returns"]
+ComputeDtype = Literal["float32", "bfloat16"]
 
 
 @dataclasses.dataclass(frozen=True)
 class PPOOptions:
     """Hyperparameters of PPO (skillmimic.md §8). The defaults written here are those of `reference_ppo`.
 
-    num_envs N, horizon T: an iteration collects N·T samples and makes num_epochs · N·T / minibatch_size gradient steps.
+    num_envs N, horizon T: an iteration collects N·T samples and makes num_epochs · N·T / minibatch_size gradient steps;
+    all three are those of all devices together. shuffle_groups: blocks of worlds of which every minibatch takes an
+    equal share, a multiple of the number of devices (0: one a device). Runs with equal groups have equal minibatches on
+    any number of devices.
     clip_value_loss: also clip the critic's change to ±clip_ratio. log_ratio_limit: clamp of log π_new/π_old.
     bounds_limit, bounds_loss_coef: soft bound on the action mean, squared excess summed over coordinates.
+    compute_dtype: of the hidden layers while training; parameters, heads and losses are float32, and so is an exported
+    policy.
     action_limit: actions given to the environment are clamped to ±this; densities are those of the unclamped sample.
     max_grad_norm: global-norm clipping, 0 = off. max_kl: gradient steps are left out while the minibatch's KL exceeds
     it, 0 = off. kl_target, lr_factor, lr_min, lr_max, lr_interval: only for
@@ -39,6 +45,7 @@ class PPOOptions:
     horizon: int = 32
     minibatch_size: int = 16384
     num_epochs: int = 6
+    shuffle_groups: int = 0
     discount: float = 0.99
     gae_lambda: float = 0.95
     reward_scale: float = 1.0
@@ -76,6 +83,7 @@ class PPOOptions:
     actor_hidden: tuple[int, ...] = (1024, 512, 512)
     critic_hidden: tuple[int, ...] = (1024, 512, 512)
     actor_final_scale: float = 1.0
+    compute_dtype: ComputeDtype = "float32"
     log_std: float = -2.9
     learn_log_std: bool = False
 
@@ -147,6 +155,9 @@ def validate(options: PPOOptions) -> None:
             f"num_envs × horizon = {options.num_envs} × {options.horizon} = {batch} is not divisible by "
             f"minibatch_size {minibatch}; the nearest that fit are {nearest}"
         )
+    if options.shuffle_groups < 0:
+        raise ValueError(f"shuffle_groups is {options.shuffle_groups}, expected 0 or above")
+    check_split(options, max(options.shuffle_groups, 1))
     unit, anything = (0.0, 1.0), (0.0, float("inf"))
     ranges = dict.fromkeys(("discount", "gae_lambda", "adam_beta1", "adam_beta2"), unit)
     ranges |= dict.fromkeys(("clip_ratio", "max_kl", "max_grad_norm", "value_loss_coef", "bounds_loss_coef"), anything)
@@ -179,6 +190,17 @@ def _validate_schedule(options: PPOOptions) -> None:
             f"kl_epsilon is {options.kl_epsilon} with lr_schedule 'adaptive_kl', expected 0: "
             "the fudge makes the KL of equal policies negative and the rate would only rise"
         )
+
+
+def check_split(options: PPOOptions, devices: int) -> None:
+    """Raises ValueError, naming the numbers, if worlds and minibatches do not split evenly over groups and devices."""
+    groups = options.shuffle_groups or devices
+    if groups % devices:
+        raise ValueError(f"shuffle_groups is {groups}, expected 0 or a multiple of the number of devices, {devices}")
+    kind = "shuffle_groups" if options.shuffle_groups else "devices"
+    for name in ("num_envs", "minibatch_size"):
+        if getattr(options, name) % groups:
+            raise ValueError(f"{name} is {getattr(options, name)}, expected a multiple of the {groups} {kind}")
 
 
 def nearest_divisors(number: int, wanted: int) -> list[int]:

@@ -11,7 +11,7 @@ import optax
 from flax import struct
 from jax import Array
 
-from mjx_skillmimic.learning import gae, normalizer
+from mjx_skillmimic.learning import axis, gae, normalizer
 from mjx_skillmimic.learning.losses import Samples
 from mjx_skillmimic.learning.networks import Networks, Params, make_networks
 from mjx_skillmimic.learning.normalizer import RunningMoments
@@ -64,9 +64,9 @@ def make_train(
     """`init(rng) -> TrainState` and `train_iteration(state) -> (state, metrics)`, both pure; see `jit_iteration`.
 
     initial_action (A,): where the policy's mean starts, such as the clip's mean pose; zero otherwise. one_hot_mask (D,)
-    bool: coordinates that are not normalised unless `normalize_one_hot`. axis_name: a mapped axis over devices on which
-    gradients, statistics and metrics are averaged; each device has its own worlds, and after init its own rng.
-    Raises ValueError for options that cannot work together.
+    bool: coordinates that are not normalised unless `normalize_one_hot`. axis_name: a mapped axis over which the worlds
+    are split: each member has an equal block of them (`num_envs` counts all), everything else is the same on all; see
+    `learning.parallel`. Raises ValueError for options that cannot work together.
     """
     options = config if isinstance(config, PPOOptions) else from_mapping(config)
     validate(options)
@@ -89,6 +89,7 @@ def make_train(
             state.env_state,
             state.episodes,
             act_rng,
+            axis_name,
         )
         samples, value_moments, fit = prepare(transitions, state.value_moments, options, axis_name)
         learner = Learner(state.params, state.opt_state, state.obs_moments, state.learning_rate)
@@ -99,8 +100,6 @@ def make_train(
 
         metrics |= losses | fit | {"learning_rate": learner.learning_rate}
         metrics["action_std"] = jnp.mean(jnp.exp(learner.params["actor"]["params"]["log_std"]))
-        if axis_name is not None:
-            metrics = jax.lax.pmean(metrics, axis_name)
         skipped = losses["nonfinite_updates"].astype(jnp.int32)
         applied = losses["gradient_steps"].astype(jnp.int32)
         steps_low = state.steps_low + jnp.uint32(options.batch_size)
@@ -166,9 +165,9 @@ def prepare(
     )
     returns = advantage + transitions.value
     fit = {
-        "explained_variance": gae.explained_variance(transitions.value, returns),
-        "value": jnp.mean(transitions.value),
-        "return_target": jnp.mean(returns),
+        "explained_variance": gae.explained_variance(transitions.value, returns, axis_name),
+        "value": axis.mean(jnp.mean(transitions.value), axis_name),
+        "return_target": axis.mean(jnp.mean(returns), axis_name),
     }
     if options.value_normalizer_update == "values_and_returns":
         value_moments = normalizer.merge(value_moments, transitions.value[..., None], axis_name)
@@ -201,7 +200,7 @@ def _init_state(
 ) -> TrainState:
     rng, params_rng, env_rng = jax.random.split(rng, 3)
     params = networks.init(params_rng, initial_action)
-    env_state = env.reset(jax.random.split(env_rng, options.num_envs))
+    env_state = env.reset(axis.own_rows(jax.random.split(env_rng, options.num_envs), axis_name))
     obs_moments = normalizer.init(networks.obs_size, frozen)
     if options.normalizer_warm_start:
         obs_moments = normalizer.merge(obs_moments, env_state.obs, axis_name)
@@ -212,7 +211,7 @@ def _init_state(
         value_moments=normalizer.init(1),
         rng=rng,
         env_state=env_state,
-        episodes=init_episodes(options.num_envs),
+        episodes=init_episodes(options.num_envs // axis.size(axis_name)),
         iteration=jnp.zeros((), jnp.int32),
         gradient_steps=jnp.zeros((), jnp.int32),
         nonfinite_updates=jnp.zeros((), jnp.int32),

@@ -99,6 +99,19 @@ class PlainProgress:
         self._stream.flush()
 
 
+class Silent:
+    """Tells nobody: for processes beside the first."""
+
+    def message(self, text: str) -> None:
+        pass
+
+    def update(self, row: Row) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class LiveProgress:
     """A table of the latest iterations that redraws itself on a terminal, messages above it."""
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from mjx_skillmimic.learning import distributions, normalizer
+from mjx_skillmimic.learning import axis, distributions, normalizer
 from mjx_skillmimic.learning.networks import Networks, Params
 from mjx_skillmimic.learning.normalizer import RunningMoments
 from mjx_skillmimic.learning.options import PPOOptions
@@ -88,8 +88,11 @@ def rollout(
     env_state: Any,
     episodes: Episodes,
     rng: Array,
+    axis_name: str | None = None,
 ) -> tuple[Any, Episodes, Transitions, Metrics]:
     """Acts `options.horizon` steps with frozen parameters and statistics.
+
+    axis_name: a mapped axis over which the worlds are split (`learning.axis`); the metrics are then those of all.
 
     Returns the environment state and episode sums to continue from, the transitions, and metrics: every environment
     metric as "env/<name>" and the reward as means over steps and worlds; falls, time-outs and ended episodes as counts.
@@ -102,7 +105,7 @@ def rollout(
         state, episodes = carry
         obs = state.obs
         mean, log_std = networks.act(params, normalizer.normalize(obs_moments, obs))
-        action = distributions.sample(key, mean, log_std)
+        action = distributions.sample(key, mean, log_std, axis_name)
         after = env.step(state, jnp.clip(action, -options.action_limit, options.action_limit))
         ended = after.info["terminated"] if options.bootstrap_timeouts else after.done
         transition = Transitions(
@@ -123,6 +126,7 @@ def rollout(
     (env_state, counted), (transitions, per_step) = jax.lax.scan(step, (env_state, episodes), keys)
     totals = {name: jnp.sum(value) for name, value in per_step.items() if name.startswith("episode/")}
     metrics = {name: jnp.mean(value) for name, value in per_step.items() if not name.startswith("episode/")}
+    totals, metrics = axis.total(totals, axis_name), axis.mean(metrics, axis_name)
     finished = totals["episode/finished"]
     last_return = jnp.where(finished > 0, totals["episode/return"] / finished, episodes.last_return)
     last_length = jnp.where(finished > 0, totals["episode/length"] / finished, episodes.last_length)

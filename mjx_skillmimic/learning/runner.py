@@ -7,14 +7,26 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mjx_skillmimic.learning import ppo
+from mjx_skillmimic.learning import hosts, ppo
 from mjx_skillmimic.learning.checkpoint import CheckpointError
-from mjx_skillmimic.learning.loop import Hooks, Loop, MakeTrain, NonfiniteError, RunResult
-from mjx_skillmimic.learning.progress import Progress, make_progress
+from mjx_skillmimic.learning.loop import Loop, RunResult
+from mjx_skillmimic.learning.outputs import Hooks
+from mjx_skillmimic.learning.parallel import DeviceError, MakeTrain
+from mjx_skillmimic.learning.progress import Progress, Silent, make_progress
 from mjx_skillmimic.learning.signals import GracefulStop
+from mjx_skillmimic.learning.stops import ContactOverflowError, NonfiniteError
 from mjx_skillmimic.learning.workdir import ResumeError, Workdir
 
-__all__ = ["CheckpointError", "Hooks", "NonfiniteError", "ResumeError", "RunResult", "run"]
+__all__ = [
+    "CheckpointError",
+    "ContactOverflowError",
+    "DeviceError",
+    "Hooks",
+    "NonfiniteError",
+    "ResumeError",
+    "RunResult",
+    "run",
+]
 
 
 def run(
@@ -32,17 +44,22 @@ def run(
     """Trains until `config.run.total_env_steps`, a signal or `config.run.max_minutes`; leaves everything in workdir.
 
     env: what `make_train(env, config.ppo)` takes; its `physics.name` and `motion_hash` or `clips` are used if there.
-    Reads the sections `ppo` (num_envs, horizon) and `run` (see `config.run_defaults`).
+    Reads the sections `ppo` (num_envs, horizon) and `run` (see `config.run_defaults`). make_train: takes the keyword
+    axis_name where the run has several devices (`learning.parallel`).
 
     Raises:
         ResumeError: before compiling, if the folder or the configuration do not allow the run.
+        DeviceError: `run.devices` are not there, or worlds and minibatches do not split over them.
         CheckpointError: the checkpoint's state does not fit.
         NonfiniteError: too many worlds or updates were non-finite; with a dump.
+        ContactOverflowError: the engine lost more contacts than `run.max_overflow_fraction` allows; saved.
         Exception: whatever the evaluation raises, after saving.
     """
     folder = Workdir(Path(workdir))
-    folder.prepare(resume=resume, overwrite=overwrite)
-    progress = progress or make_progress()
+    if hosts.is_primary():
+        folder.prepare(resume=resume, overwrite=overwrite)
+    hosts.wait("work folder prepared")
+    progress = progress or (make_progress() if hosts.is_primary() else Silent())
     stop = stop or GracefulStop(lambda name: progress.message(f"{name}: finishing this iteration, then saving"))
     loop = Loop(config, folder, env, hooks or Hooks(), progress)
     try:

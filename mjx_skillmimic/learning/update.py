@@ -10,11 +10,11 @@ import optax
 from flax import struct
 from jax import Array
 
-from mjx_skillmimic.learning import normalizer
+from mjx_skillmimic.learning import axis, normalizer
 from mjx_skillmimic.learning.losses import Samples, ppo_loss
 from mjx_skillmimic.learning.networks import Networks, Params
 from mjx_skillmimic.learning.normalizer import RunningMoments
-from mjx_skillmimic.learning.options import PPOOptions
+from mjx_skillmimic.learning.options import PPOOptions, check_split
 from mjx_skillmimic.learning.rollout import Metrics
 
 
@@ -37,6 +37,33 @@ def make_optimizer(options: PPOOptions) -> optax.GradientTransformation:
 def minibatch_indices(rng: Array, batch_size: int, minibatch_size: int) -> Array:
     """A random order of all samples, cut into rows: (batch_size / minibatch_size, minibatch_size) int."""
     return jax.random.permutation(rng, batch_size).reshape(-1, minibatch_size)
+
+
+def own_minibatch_indices(rng: Array, options: PPOOptions, axis_name: str | None = None) -> Array:
+    """The samples of this member of the axis in each minibatch: (num_minibatches, minibatch_size / size) int.
+
+    Samples are numbered t · n + w for step t and world w of the n own worlds. The worlds form `shuffle_groups` blocks
+    (0: one a member), each with its own random order, of which every minibatch takes an equal share: the minibatches
+    depend on the number of groups and not on that of devices.
+
+    Raises ValueError if worlds or minibatches do not split evenly.
+    """
+    members = axis.size(axis_name)
+    check_split(options, members)
+    groups = options.shuffle_groups or members
+    own = options.num_envs // members
+    if groups == 1:
+        return minibatch_indices(rng, options.batch_size, options.minibatch_size)
+    width, share = options.num_envs // groups, options.minibatch_size // groups
+    first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * (groups // members)
+
+    def rows(group: Array) -> Array:
+        key = jax.random.fold_in(rng, first + group)
+        time, world = jnp.divmod(minibatch_indices(key, options.horizon * width, share), width)
+        return time * own + group * width + world
+
+    blocks = jax.vmap(rows)(jnp.arange(groups // members))
+    return jnp.swapaxes(blocks, 0, 1).reshape(options.num_minibatches, -1)
 
 
 def adapt_learning_rate(learning_rate: Array, kl: Array, options: PPOOptions) -> Array:
@@ -72,8 +99,7 @@ def gradient_step(
     (total, terms), gradients = jax.value_and_grad(ppo_loss, has_aux=True)(
         learner.params, batch, moments, old_log_std, networks, options
     )
-    if axis_name is not None:
-        total, terms, gradients = jax.lax.pmean((total, terms, gradients), axis_name)
+    total, terms, gradients = axis.mean((total, terms, gradients), axis_name)
     norm = optax.global_norm(gradients)
     accepted = jnp.isfinite(total) & jnp.isfinite(norm)
     applied = accepted & (terms["kl"] <= options.max_kl) if options.max_kl else accepted
@@ -98,7 +124,7 @@ def update(
     rng: Array,
     axis_name: str | None = None,
 ) -> tuple[Learner, Metrics]:
-    """`num_epochs` passes over the samples (B, …), each in a new random order without replacement.
+    """`num_epochs` passes over the samples (B, …) of this member, each in a new random order without replacement.
 
     Metrics are means over the accepted gradient steps, those stopped by `max_kl` included; "gradient_steps" counts
     those that changed the parameters, "nonfinite_updates" those that were not accepted.
@@ -115,7 +141,7 @@ def update(
         return learner, metrics
 
     def epoch(learner: Learner, key: Array) -> tuple[Learner, Metrics]:
-        order = minibatch_indices(key, samples.action.shape[0], options.minibatch_size)
+        order = own_minibatch_indices(key, options, axis_name)
         learner, metrics = jax.lax.scan(minibatch, learner, order)
         if adaptive and options.lr_interval == "epoch":
             learner = _decide(learner, metrics, options)

@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 from mjx_skillmimic.config import differences, to_json
 from mjx_skillmimic.config.errors import nearest
 
-# Sections that do not change what is learned; `run.seed` and, without a hash of its content, the motion do.
-FREE_ON_RESUME = ("run", "eval", "video", "render")
+# Sections that do not change what is learned; `run.seed`, `run.seeds` and a motion whose content has no hash do.
+FREE_ON_RESUME = ("run", "eval", "video", "render", "physics.options")
 _OUTPUTS = (
     "config.json",
     "run.json",
@@ -27,6 +27,7 @@ _OUTPUTS = (
     "videos",
     "dumps",
 )
+_MEMBER = "seed_"
 
 
 class ResumeError(RuntimeError):
@@ -66,22 +67,32 @@ class Workdir:
                 else "name another --workdir"
             )
             raise ResumeError(f"{self.root} is not empty ({', '.join(existing[:5])}): {advice}")
-        foreign = [name for name in existing if name not in _OUTPUTS]
+        foreign = [name for name in existing if not _is_output(name)]
         if overwrite and not resume and foreign and not is_run:
             raise ResumeError(
                 f"{self.root} is no run of ours, it holds {', '.join(foreign[:5])}: name another --workdir"
             )
         if overwrite and not resume:
             # Only what a run writes is deleted, never what somebody put beside it.
-            for name in set(existing) & set(_OUTPUTS):
+            for name in filter(_is_output, existing):
                 path = self.root / name
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.root.mkdir(parents=True, exist_ok=True)
+
+    def member(self, seed: int) -> Workdir:
+        """The folder of one seed of a run with several."""
+        folder = Workdir(self.root / f"{_MEMBER}{seed}")
+        folder.root.mkdir(exist_ok=True)
+        return folder
 
     def write_config(self, config: ConfigDict, description: Mapping[str, Any]) -> None:
         """Writes the resolved configuration, and what the run was made with (devices, versions, motion hash)."""
         replace_text(self.config, to_json(config) + "\n")
         replace_text(self.run, json.dumps(description, indent=2, sort_keys=True) + "\n")
+
+
+def _is_output(name: str) -> bool:
+    return name in _OUTPUTS or (name.startswith(_MEMBER) and name.removeprefix(_MEMBER).isdigit())
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -103,7 +114,9 @@ def check_resumable(record: Mapping[str, Any], config: ConfigDict, motion_hash: 
     free = FREE_ON_RESUME + (("motion.path",) if motion_hash else ())
     old, new = dict(record["config"]), json.loads(to_json(config))
     changed = differences(old, new, free=free)
-    changed += [d for d in differences(old.get("run", {}), new.get("run", {})) if d.key == "seed"]
+    # Runs of before there were several seeds had one.
+    begun = {"seeds": 1, **old.get("run", {})}
+    changed += [d for d in differences(begun, new.get("run", {})) if d.key in ("seed", "seeds")]
     if changed:
         lines = "\n".join(f"  - {difference}" for difference in changed)
         raise ResumeError(f"the configuration differs from the checkpoint's in what is learned:\n{lines}")
