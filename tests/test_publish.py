@@ -61,7 +61,7 @@ def run(tmp_path_factory):
             "env/reward/pv": 1.0,
             "env/reward/total": i / 100,
             "env/contact/label_agrees": 0.25,
-            "env/overflow": 0.5 if i == 3 else 0.0,
+            "env/overflow": 3 / STEPS if i == 3 else 0.0,
             "env/nonfinite": 2 / STEPS if i == 4 else 0.0,
             "nonfinite_updates": 1.0 if i in (8, 9) else 0.0,
             "episode/finished": 10.0,
@@ -85,7 +85,7 @@ def test_training_summary_of_a_known_curve(run):
     assert summary["reward"] == pytest.approx(np.mean(np.arange(21, 31)) / 100)
     assert summary["factors"] == {"p": pytest.approx(0.51), "pv": 1.0}
     assert summary["terminated_per_episode"] == pytest.approx(0.4)
-    assert (summary["overflow"], summary["nonfinite_worlds"], summary["skipped_updates"]) == (0.5, 2, 2)
+    assert (summary["overflow"], summary["nonfinite_worlds"], summary["skipped_updates"]) == (3, 2, 2)
     assert reward_at(read_run(run), 20 * STEPS) == pytest.approx(np.mean(np.arange(11, 21)) / 100)
     assert reward_at(read_run(run), 31 * STEPS) is None
 
