@@ -40,7 +40,8 @@ def select(mask: Array, first: T, second: T) -> T:
 
 def show_nonfinite(state: PhysicsState, target: Array, stepped: PhysicsState) -> PhysicsState:
     """`stepped`, with NaN coordinates in worlds that were not finite before: an engine may normalise a NaN away."""
-    finite = [jnp.all(jnp.isfinite(x), axis=-1) for x in (state.qpos, state.qvel, state.engine, target)]
+    watched = (state.qpos, state.qvel, *jax.tree.leaves(state.engine), target)
+    finite = [jnp.all(jnp.isfinite(x), axis=-1) for x in watched]
     ok = jnp.all(jnp.stack(finite), axis=0)[:, None]
     return dataclasses.replace(
         stepped, qpos=jnp.where(ok, stepped.qpos, jnp.nan), qvel=jnp.where(ok, stepped.qvel, jnp.nan)

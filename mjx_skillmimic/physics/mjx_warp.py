@@ -28,7 +28,7 @@ class MjxWarpPhysics:
     """MuJoCo Warp, float32, all worlds in one call.
 
     kernels="fused": MuJoCo Warp finds the contacts, two kernels of our own do the rest (docs/physics_fused.md);
-    `PhysicsState.engine` is empty (N, 0), the solver starts cold. "mujoco_warp": MJX's own step. Its data holds no
+    `PhysicsState.engine` is empty, the solver starts cold. "mujoco_warp": MJX's own step. Its data holds no
     state beyond coordinates and warm start, so it is built inside every control step and `engine` is just the warm
     start (N, nv). Either way resets cannot leak and checkpoints stay small. `overflow` counts, per world, the control
     steps that lost contacts or constraint rows, or may have.
@@ -72,8 +72,9 @@ class MjxWarpPhysics:
 
     def init(self, qpos: Array, qvel: Array) -> PhysicsState:
         """N worlds at qpos (N, nq), qvel (N, nv)."""
-        width = 0 if self.kernels == "fused" else jnp.shape(qvel)[-1]
-        return batch.new_state(qpos, qvel, engine=jnp.zeros((jnp.shape(qvel)[0], width), jnp.float32))
+        # Not an array without columns: XLA's partitioner (jaxlib 0.11.2) crashes on inputs of no size.
+        engine = () if self.kernels == "fused" else jnp.zeros(jnp.shape(qvel), jnp.float32)
+        return batch.new_state(qpos, qvel, engine=engine)
 
     def reset(self, state: PhysicsState, mask: Array, qpos: Array, qvel: Array) -> PhysicsState:
         """The worlds of `mask` (N,) start over at the given coordinates."""
