@@ -1,132 +1,128 @@
-"""Compares physics engines with a slow MuJoCo C loop: one control step from many states, contacts included.
+"""Checks physics engines against a slow MuJoCo C loop and against formulas, and compares their speed.
 
-    python scripts/check_physics.py --engines mujoco,mjx-jax,mjx-warp --worlds 256 --json physics.json
-    python scripts/check_physics.py --engines mjx-warp --speed 4096
+    python scripts/check_physics.py --engines mujoco,mjx-jax,mjx-warp --feet corners --json physics.json
+    python scripts/check_physics.py --engines mjx-warp:kernels=fused --motion BallPlay-M/catch --worlds 256
+    python scripts/check_physics.py --engines mujoco,mjx-jax --feet corners --speed 256 --speed-only
 
-Prints a table and exits non-zero if an engine breaks its tolerance (docs/physics.md).
+Engines are NAME[:key=value…]. Checks are those of `physics/contract/`: one and 16 control steps from perturbed frames
+of clips, from made-up states and under a policy with noise, worlds that do not touch each other, restitution, friction,
+servos and conservation in the air. Prints them and exits non-zero if one fails (docs/physics.md). `--speed` times the
+engines and bare `mujoco.rollout` in turns on the same worlds.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from mjx_skillmimic import rotations
+from mjx_skillmimic.benchmark.engines import parse_engines
+from mjx_skillmimic.benchmark.machine import device_name
+from mjx_skillmimic.evaluation.policy_courses import policy_courses
 from mjx_skillmimic.model.options import scene_options
 from mjx_skillmimic.model.scene import Scene, build_scene
+from mjx_skillmimic.motion.library import load_clips
 from mjx_skillmimic.physics import contract
-from mjx_skillmimic.physics.base import Physics, PhysicsState
-from mjx_skillmimic.physics.registry import make_physics, resolve_engine
+from mjx_skillmimic.physics.bare import engine_speeds
+from mjx_skillmimic.physics.registry import make_physics
 
-PERCENTILES = (50, 95, 99, 100)
-
-
-def clip_states(scene: Scene, motion: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`count` perturbed frames of the clips in `motion`, and targets near their pose."""
-    from mjx_skillmimic.motion.library import load_clips
-
-    rng = np.random.default_rng(seed)
-    qpos, qvel, target = [], [], []
-    for clip in load_clips(motion):
-        quat, joints = rotations.exp(clip.root_rotvec), rotations.exp(clip.dof_pos.reshape(-1, 52, 3))
-        rate = clip.fps * (clip.num_frames > 1)
-
-        def spin(q: np.ndarray, rate: float = rate) -> np.ndarray:
-            step = rotations.log(rotations.multiply(rotations.conjugate(q[:-1]), q[1:])) * rate
-            return np.concatenate([np.zeros_like(step[:1]), step])
-
-        def move(x: np.ndarray, rate: float = rate) -> np.ndarray:
-            return np.concatenate([np.zeros_like(x[:1]), (x[1:] - x[:-1]) * rate])
-
-        identity = np.tile(np.array([1, 0, 0, 0], np.float32), (clip.num_frames, 1))
-        q, v = scene.pack(
-            clip.root_pos,
-            quat,
-            joints,
-            move(clip.root_pos),
-            spin(quat),
-            spin(joints),
-            clip.object_pos,
-            identity,
-            move(clip.object_pos),
-            np.zeros_like(clip.object_pos),
-        )
-        qpos.append(q)
-        qvel.append(v)
-        target.append(clip.dof_pos)
-    pick = rng.choice(sum(map(len, qpos)), count)
-    q, v, t = (np.concatenate(x)[pick].astype(np.float64) for x in (qpos, qvel, target))
-    v = np.clip(v, -20.0, 20.0) + 0.2 * rng.normal(size=v.shape)
-    t = t + 0.5 * rng.normal(size=t.shape)
-    return q, v.astype(np.float32).astype(np.float64), t.astype(np.float32).astype(np.float64)
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = 16
 
 
-def speed(physics: Physics, qpos: np.ndarray, qvel: np.ndarray, worlds: int, steps: int = 64) -> tuple[float, int]:
-    """Control steps a second of `worlds` worlds in one scan with random targets, and the greatest overflow."""
-    pick = np.arange(worlds) % len(qpos)
-    noise = 0.3 * np.random.default_rng(0).normal(size=(steps, 156)).astype(np.float32)
+def courses(scene: Scene, args: argparse.Namespace) -> dict[str, contract.Courses]:
+    """What the engines are compared on, by the name of its source."""
+    made_up = contract.synthetic_states(scene, args.worlds)
+    found = {
+        "clips": contract.clip_courses(scene, load_clips(args.motion), args.worlds, STEPS),
+        "synthetic": contract.Courses(made_up.qpos, made_up.qvel, made_up.target[None]),
+    }
+    if args.policy != "none":
+        with _on_cpu():
+            found["policy"] = policy_courses(args.policy, args.policy_motion, scene, args.worlds, STEPS)
+    return found
 
-    @jax.jit
-    def roll(state: PhysicsState) -> PhysicsState:
-        def one(state: PhysicsState, target: jax.Array) -> tuple[PhysicsState, None]:
-            return physics.step(state, jnp.broadcast_to(target, (worlds, 156))), None
 
-        return jax.lax.scan(one, state, jnp.asarray(noise))[0]
+def _on_cpu() -> contextlib.AbstractContextManager[Any]:
+    """MuJoCo C is called from the host: without a detour over an accelerator, unless JAX was told to have no CPU."""
+    try:
+        return jax.default_device(jax.devices("cpu")[0])
+    except RuntimeError:
+        return contextlib.nullcontext()
 
-    state = physics.init(jnp.asarray(qpos[pick]), jnp.asarray(qvel[pick]))
-    jax.block_until_ready(roll(state))
-    start = time.perf_counter()
-    last = jax.block_until_ready(roll(state))
-    return worlds * steps / (time.perf_counter() - start), int(last.overflow.max())
+
+def check(args: argparse.Namespace, scene: Scene) -> tuple[dict[str, Any], bool]:
+    """The report, by engine and check, and whether all passed."""
+    slow = {name: contract.SlowCourses.of(scene, found) for name, found in courses(scene, args).items()}
+    report: dict[str, Any] = {}
+    good = True
+    for engine in parse_engines(args.engines):
+        physics = make_physics(engine.name, scene, **dict(engine.options))
+        name = str(dataclasses.replace(engine, name=physics.name))
+        rows, start = {}, time.perf_counter()
+        for found in contract.check_engine(contract.Stepper(physics, args.worlds), slow, args.impacts):
+            rows[found.name] = {"passed": found.passed, **found.figures}
+            good &= found.passed
+            print(f"{name:14s} {'passed' if found.passed else 'FAILED'}  {found.name}: {_text(found.figures)}")
+        rows["seconds"] = time.perf_counter() - start
+        report[name] = rows
+    return report, good
+
+
+def _text(figures: dict[str, Any]) -> str:
+    def number(value: Any) -> str:
+        return "/".join(f"{x:.1e}" for x in value) if isinstance(value, list) else f"{value:.4g}"
+
+    return ", ".join(f"{key} {number(value)}" for key, value in figures.items())
+
+
+def speeds(args: argparse.Namespace, scene: Scene) -> dict[str, Any]:
+    """Times the engines and bare MuJoCo, prints and returns it."""
+    engines = {str(e): make_physics(e.name, scene, **dict(e.options)) for e in parse_engines(args.engines)}
+    course = contract.clip_courses(scene, load_clips(args.motion), args.speed, args.speed_steps)
+    found = engine_speeds(engines, *course, repeats=args.repeats)
+    for name, row in found.items():
+        print(f"{name:14s} {row['control_steps_per_s']:10.0f} control steps/s, {row['of_bare']:.3f} of bare")
+    return found
 
 
 def main() -> int:
-    """Runs the comparison; returns the exit status."""
+    """Runs what was asked for; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engines", default="auto", help="comma-separated")
+    parser.add_argument("--engines", default="auto", help="NAME[:key=value…], separated by commas")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--feet", default=None, help="box or corners; absent: the preset's")
-    parser.add_argument("--worlds", type=int, default=256)
-    parser.add_argument("--motion", default=None, help="clips to take states from; absent: synthetic states")
+    parser.add_argument("--worlds", type=int, default=200)
+    parser.add_argument("--impacts", type=int, default=100, help="of the ball on the floor, and as many on the body")
+    parser.add_argument("--motion", default="shipped", help="clips to take states from (default: those of the package)")
+    parser.add_argument("--policy", default=str(ROOT / "docs/results/ballplay_h200_catch.npz"), help="or none")
+    parser.add_argument("--policy-motion", default="throw_catch", help="clips that the policy begins on")
     parser.add_argument("--speed", type=int, default=0, help="also time this many worlds")
+    parser.add_argument("--speed-steps", type=int, default=32, help="control steps of a timed call")
+    parser.add_argument("--speed-only", action="store_true", help="check nothing")
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
-    changes = {"feet": args.feet} if args.feet else {}
-    scene = build_scene(scene_options(args.preset, **changes))
-    if args.motion:
-        states = clip_states(scene, args.motion, args.worlds, seed=0)
-    else:
-        states = contract.synthetic_states(scene, args.worlds)
-    reference = contract.slow_step(scene, *states)
-    report: dict[str, dict] = {}
-    print(f"{args.worlds} worlds, feet={scene.options.feet}; error of the worlds at percentiles {PERCENTILES}")
-    for engine in args.engines.split(","):
-        physics = make_physics(resolve_engine(engine), scene)
-        start = time.perf_counter()
-        outcome, overflow = contract.engine_step(physics, *states)
-        errors = contract.compare(outcome, reference)
-        row: dict = {k: np.percentile(errors[k], PERCENTILES).tolist() for k in ("qpos", "qvel", "force")}
-        row |= {k: float(errors[k].mean()) for k in ("flags", "edges")}
-        row |= {"overflow": int(overflow.max()), "first_call_s": time.perf_counter() - start}
-        row |= {"device": jax.devices()[0].device_kind, "worlds": args.worlds, "feet": scene.options.feet}
-        row["states"] = Path(args.motion).stem if args.motion else "synthetic"
-        row["passed"] = bool(contract.passes(physics.name, errors) and row["overflow"] == 0)
-        if args.speed:
-            row["control_steps_per_s"], row["speed_overflow"] = speed(physics, *states[:2], args.speed)
-        report[physics.name] = row
-        for key, value in row.items():
-            text = "  ".join(f"{x:9.2e}" for x in value) if isinstance(value, list) else str(value)
-            print(f"{physics.name:9s} {key:20s} {text}")
+    scene = build_scene(scene_options(args.preset, **({"feet": args.feet} if args.feet else {})))
+    about = {"device": device_name(), "worlds": args.worlds, "feet": scene.options.feet}
+    about |= {"preset": args.preset, "motion": Path(args.motion).name, "policy": Path(args.policy).name}
+    report, good = {"about": about}, True
+    if not args.speed_only:
+        checked, good = check(args, scene)
+        report["checks"] = checked
+    if args.speed:
+        about["speed_worlds"] = args.speed
+        report["speed"] = speeds(args, scene)
     if args.json:
         args.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all(row["passed"] for row in report.values()) else 1
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

@@ -1,86 +1,80 @@
-"""Every engine keeps the contract of `Physics` against the slow MuJoCo C loop."""
-
-import importlib.util
+"""Every engine agrees with the slow MuJoCo C loop, and keeps its worlds apart."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from engines import ENGINES, WORLDS, corner_scene, stepper
 
-from mjx_skillmimic.model.scene import build_scene
+from mjx_skillmimic.motion.library import load_clips
 from mjx_skillmimic.physics import contract
 from mjx_skillmimic.physics.mujoco_c import MujocoPhysics
 from mjx_skillmimic.physics.registry import make_physics, resolve_engine
-from mjx_skillmimic.physics.sizing import capacity
 from mjx_skillmimic.physics.state import body_state
-
-WORLDS = 224
-WARP = importlib.util.find_spec("warp") is not None
-ENGINES = [
-    "mujoco",
-    "mjx-jax",
-    pytest.param("mjx-warp", marks=pytest.mark.skipif(not WARP, reason="Warp is not installed")),
-]
 
 
 @pytest.fixture(scope="module")
 def scene():
-    """Corner soles: the feet that all engines agree on."""
-    return build_scene(feet="corners")
+    return corner_scene()
 
 
 @pytest.fixture(scope="module")
 def states(scene):
-    return contract.synthetic_states(scene, WORLDS)
+    return contract.synthetic_states(scene, 4 * WORLDS)
 
 
 @pytest.fixture(scope="module")
-def reference(scene, states):
-    return contract.slow_step(scene, *states)
+def synthetic(scene, states):
+    return contract.SlowCourses.of(scene, contract.Courses(states.qpos, states.qvel, states.target[None]))
 
 
 @pytest.fixture(scope="module")
-def engines(scene):
-    """Each engine with its compiled step, made once: compiling MJX-JAX takes a minute."""
-    made = {}
-
-    def get(name):
-        if name not in made:
-            physics = make_physics(name, scene)
-            made[name] = physics, jax.jit(physics.step)
-        return made[name]
-
-    return get
-
-
-def run(engine, states):
-    physics, step = engine
-    qpos, qvel, target = states
-    return physics, step, step(physics.init(qpos, qvel), jnp.asarray(target, jnp.float32))
+def clips(scene):
+    return contract.SlowCourses.of(scene, contract.clip_courses(scene, load_clips("shipped"), WORLDS, 16))
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_one_control_step_agrees_with_the_slow_loop(engines, states, reference, name):
-    physics, _, state = run(engines(name), states)
-    force = np.concatenate([state.body_force, state.object_force[:, None]], axis=1)
-    outcome = contract.Outcome(np.asarray(state.qpos), np.asarray(state.qvel), force, np.asarray(state.edges))
-    errors = contract.compare(outcome, reference)
-    assert np.asarray(state.overflow).max() == 0
-    summary = {k: np.percentile(v, [50, 95, 100]) for k, v in errors.items()}
-    assert contract.passes(physics.name, errors), summary
+def test_a_control_step_agrees_with_the_slow_loop(synthetic, name):
+    for check in contract.agreement(stepper(name), synthetic):
+        assert check.passed, check
 
 
-def test_the_states_exercise_every_edge_and_force(reference):
-    share = reference.edges.mean(axis=0)
+@pytest.mark.parametrize("name", ENGINES)
+def test_sixteen_control_steps_agree_with_the_slow_loop(clips, name):
+    one, sixteen = contract.agreement(stepper(name), clips)
+    assert one.passed, one
+    assert sixteen.passed, sixteen
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_worlds_are_alone(clips, name):
+    for check in contract.isolation(stepper(name), clips.courses):
+        assert check.passed, check
+
+
+def test_the_states_exercise_every_edge_and_force(synthetic, clips):
+    share = synthetic.exact[0].edges.mean(axis=0)
     assert (share > 0.02).all()
     assert (share < 0.98).all()
-    assert (np.abs(reference.force).max(axis=-1) > contract.FLAG_FORCE).any(axis=0).sum() > 20
+    assert (np.abs(synthetic.exact[0].force).max(axis=-1) > contract.FLAG_FORCE).any(axis=0).sum() > 20
+    assert 0.05 < clips.exact[-1].edges[:, 0].mean() < 0.95
+    assert np.abs(clips.exact[-1].qpos - clips.courses.qpos).max(axis=-1).min() > 0.01
+
+
+def test_the_slow_loop_continues_as_if_called_again(scene, states):
+    targets = np.stack([states.target[:2], 0.5 * states.target[:2]])
+    first, second = contract.slow_rollout(scene, states.qpos[:2], states.qvel[:2], targets)
+    again = contract.slow_step(scene, first.qpos, first.qvel, targets[1])
+    np.testing.assert_allclose(again.qvel, second.qvel, atol=1e-6)
+    np.testing.assert_allclose(again.force, second.force, atol=1e-3)
+    np.testing.assert_array_equal(again.edges, second.edges)
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_resets_do_not_leak(engines, states, name):
-    physics, step, state = run(engines(name), states)
-    qpos, qvel, target = states
+def test_reset_starts_over_and_leaves_the_others(states, name):
+    physics, step = stepper(name).physics, stepper(name).step
+    qpos, qvel, target = (x[:WORLDS] for x in states)
+    state = step(physics.init(qpos, qvel), jnp.asarray(target, jnp.float32))
     mask = np.arange(WORLDS) % 2 == 0
     spoiled = state.replace(qpos=state.qpos.at[0].set(jnp.nan), qvel=state.qvel.at[2].set(jnp.nan))
     after = physics.reset(spoiled, jnp.asarray(mask), jnp.asarray(qpos[::-1].copy()), jnp.asarray(qvel[::-1].copy()))
@@ -88,54 +82,22 @@ def test_resets_do_not_leak(engines, states, name):
     for got, kept, new in zip(*(jax.tree.leaves(s) for s in (after, state, fresh)), strict=True):
         np.testing.assert_array_equal(got[mask], new[mask])
         np.testing.assert_array_equal(got[~mask], kept[~mask])
-    stepped = step(after, jnp.asarray(target, jnp.float32))
-    assert bool(jnp.isfinite(stepped.qpos).all())
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_a_world_that_blew_up_is_visible_and_alone(engines, states, name):
-    physics, step, _ = run(engines(name), states)
-    qpos, qvel, target = states
-    bad = qpos.copy()
-    bad[3, 5] = np.nan
-    clean = step(physics.init(qpos, qvel), jnp.asarray(target, jnp.float32))
-    state = step(physics.init(bad, qvel), jnp.asarray(target, jnp.float32))
-    assert not bool(jnp.isfinite(state.qpos[3]).all())
-    others = np.arange(WORLDS) != 3
-    assert bool(jnp.isfinite(state.qpos[others]).all())
-    np.testing.assert_allclose(state.qpos[others], clean.qpos[others], atol=1e-4)
-
-
-def test_mujoco_is_deterministic_for_any_number_of_threads(scene, states):
-    qpos, qvel, target = states
-    results = []
-    for threads in (1, 2, 2):
+def test_mujoco_is_deterministic_for_any_number_of_threads_and_worlds(scene, states):
+    def roll(threads, rows):
         physics = MujocoPhysics(scene, threads=threads)
-
-        @jax.jit
-        def roll(state, physics=physics):
-            return jax.lax.scan(lambda s, _: (physics.step(s, jnp.asarray(target, jnp.float32)), None), state, None, 4)[
-                0
-            ]
-
-        results.append(jax.device_get(roll(physics.init(qpos, qvel))))
+        qpos, qvel, target = (x[rows] for x in states)
+        state = physics.init(qpos, qvel)
+        for _ in range(4):
+            state = physics.step(state, jnp.asarray(target, jnp.float32))
         physics.close()
-    for other in results[1:]:
-        for a, b in zip(jax.tree.leaves(results[0]), jax.tree.leaves(other), strict=True):
-            np.testing.assert_array_equal(a, b)
+        return jax.device_get(state)
 
-
-def test_several_steps_in_mujoco_equal_the_slow_loop(scene, states):
-    """Warm starts and the carried state do not spoil what follows."""
-    physics = MujocoPhysics(scene, threads=1)
-    qpos, qvel, target = (x[:8] for x in states)
-    state = physics.init(qpos, qvel)
-    for _ in range(5):
-        before = np.asarray(state.qpos, np.float64), np.asarray(state.qvel, np.float64)
-        state = physics.step(state, jnp.asarray(target, jnp.float32))
-        slow = contract.slow_step(scene, *before, target)
-        np.testing.assert_allclose(state.qvel, slow.qvel, atol=2e-3)
-        np.testing.assert_array_equal(state.edges, slow.edges)
+    everything = roll(1, slice(None))
+    for threads, rows in ((2, slice(None)), (2, slice(None)), (2, slice(3, 8))):
+        for a, b in zip(jax.tree.leaves(everything), jax.tree.leaves(roll(threads, rows)), strict=True):
+            np.testing.assert_array_equal(a[rows], b)
 
 
 def test_a_free_ball_falls_and_its_weight_is_its_contact_force(scene):
@@ -171,14 +133,3 @@ def test_engine_names():
     assert resolve_engine("mjx-jax") == "mjx-jax"
     with pytest.raises(ValueError, match="mujoco, mjx-jax, mjx-warp"):
         resolve_engine("physx")
-
-
-def test_warp_buffers_grow_with_the_worlds(scene):
-    small, large = capacity(scene, 1), capacity(scene, 4096)
-    assert small.naconmax >= 200
-    assert small.naconmax < large.naconmax
-    assert large.naconmax >= 64 * 4096
-    for size in (small, large):
-        assert size.naccdmax <= size.naconmax
-    with pytest.raises(ValueError, match="worlds=0"):
-        capacity(scene, 0)

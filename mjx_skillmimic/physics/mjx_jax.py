@@ -30,7 +30,7 @@ class MjxJaxPhysics:
 
     name = "mjx-jax"
 
-    def __init__(self, scene: Scene, max_geom_pairs: int = 96, max_contacts: int = 64) -> None:
+    def __init__(self, scene: Scene, max_geom_pairs: int = 128, max_contacts: int = 64) -> None:
         if scene.options.feet != "corners":
             warnings.warn(
                 "MJX-JAX gives box feet on the floor other contacts than MuJoCo C and MJX-Warp do (docs/physics.md): "
@@ -49,6 +49,11 @@ class MjxJaxPhysics:
         self._capsule_pairs = variants.capsule_pairs(model)
         self._radii = model.geom_rbound
         self._edges = variants.edge_table()
+
+    @property
+    def bitwise(self) -> bool:
+        """Sums over contacts are scattered in no fixed order on a GPU."""
+        return jax.default_backend() != "gpu"
 
     def init(self, qpos: Array, qvel: Array) -> PhysicsState:
         """N worlds at qpos (N, nq), qvel (N, nv)."""
