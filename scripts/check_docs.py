@@ -129,7 +129,10 @@ def config_keys() -> set[str]:
     keys: set[str] = set()
     for path in sorted((ROOT / "configs").glob("*.py")):
         config = load_config(path, check=False)
-        for name in [*flatten(config), *(k for k in config if isinstance(config[k], ConfigDict))]:
+        sections = [f"{k}." for k in config if isinstance(config[k], ConfigDict)]
+        # an empty section below a section holds what an engine takes, and no key of its own
+        deeper = [f"{s}{k}" for s in sections for k, v in config[s[:-1]].items() if isinstance(v, ConfigDict)]
+        for name in [*flatten(config), *(s[:-1] for s in sections), *deeper]:
             parts = name.split(".")
             keys |= {".".join(parts[: end + 1]) for end in range(len(parts))}
     return keys

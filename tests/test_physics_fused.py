@@ -138,6 +138,12 @@ def test_lost_contacts_are_counted(scene, states):
     assert np.isfinite(np.asarray(state.qpos)).all()
 
 
+def test_no_array_of_the_state_is_empty(stepped):
+    """XLA's partitioner (jaxlib 0.11.2) crashes on inputs of no size when worlds are split over devices."""
+    _, state = stepped
+    assert all(leaf.size > 0 for leaf in jax.tree.leaves(state))
+
+
 def test_a_model_with_more_than_the_kernels_compute_is_refused(scene):
     model = variants.without_actuators(scene)
     model.dof_damping[10] = 0.1

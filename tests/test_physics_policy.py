@@ -9,7 +9,7 @@ from engines import ENGINES, WORLDS, corner_scene, stepper
 from mjx_skillmimic.evaluation.policy_courses import policy_courses
 from mjx_skillmimic.physics import contract
 
-POLICY = Path(__file__).resolve().parent.parent / "docs/results/ballplay_h200_catch.npz"
+POLICY = Path(__file__).resolve().parent.parent / "docs/results/skills_h200_catch.npz"
 
 
 @pytest.fixture(scope="module")

@@ -30,21 +30,6 @@ class Setting:
     ls_iterations: int
 
 
-def clip_states(env: Any, count: int, seed: int = 0) -> States:
-    """`count` perturbed start states of an environment's clips, as float32 numbers: qpos, qvel and PD targets.
-
-    Velocities get noise of 0.2 m/s and rad/s, targets the noise of an untrained policy around the pose of the frame.
-    """
-    rng = np.random.default_rng(seed)
-    tables, scale = env.tables, env.options.action.scale
-    row = rng.integers(0, tables.motions.num_frames, count)
-    qpos, qvel = (np.asarray(x)[row].astype(np.float64) for x in (tables.starts.qpos, tables.starts.qvel))
-    qvel = qvel + 0.2 * rng.normal(size=qvel.shape)
-    pose = np.asarray(tables.motions.reference.dof_pos, np.float64)[row]
-    target = pose + 0.055 * scale * rng.normal(size=pose.shape)
-    return tuple(x.astype(np.float32).astype(np.float64) for x in (qpos, qvel, target))  # type: ignore[return-value]
-
-
 class Sweep:
     """Measures settings on the states of one environment; the reference is computed once.
 
@@ -57,7 +42,8 @@ class Sweep:
         self.config, self.worlds, self.seconds, self.repeats = config, worlds, seconds, repeats
         env = self._environment(Setting(Engine("mujoco"), "newton", 100, 50))
         self.tables = env.tables
-        self.states = clip_states(env, count, seed=config.run.seed)
+        courses = contract.clip_courses(env.scene, env.clips, count, steps=1, seed=config.run.seed)
+        self.states: States = courses.qpos, courses.qvel, courses.targets[0]
         self.reference = contract.slow_step(env.scene, *self.states)
 
     def run(self, setting: Setting) -> dict[str, Any]:

@@ -30,9 +30,11 @@ def markdown(records: Sequence[Record]) -> str:
         else:
             rows.setdefault(where, {})[record["level"]] = record
     levels = [level for level in LEVELS if any(level in found for found in rows.values())]
-    heads = ["device", "engine", "worlds", *(_TITLES[level] for level in levels), "MB a world", "remarks"]
+    heads = ["device", "engine", "worlds", *(_TITLES[level] for level in levels), "MB a world in JAX", "remarks"]
     lines = [_line(heads), _line(["---"] * 3 + ["---:"] * (len(levels) + 1) + ["---"])]
-    for (device, what, worlds, _), found in rows.items():
+    devices = list(dict.fromkeys(device for device, *_ in rows))
+    for where in sorted(rows, key=lambda row: (devices.index(row[0]), *row[1:3])):
+        (device, what, worlds, _), found = where, rows[where]
         speeds = [_thousands(found[level]["env_steps_per_s"]) if level in found else "" for level in levels]
         cells = [device, what, f"{worlds}", *speeds, _memory(found), _remarks(found)]
         lines.append(_line(cells))
@@ -102,8 +104,10 @@ def _thousands(rate: float) -> str:
 
 
 def _memory(found: dict[str, Record]) -> str:
-    """Of the level that holds the most."""
-    held = [record["bytes_per_world"] for record in found.values() if record.get("bytes_per_world")]
+    """Of training, or the environment, without which a world holds next to nothing."""
+    held = [
+        found[level]["bytes_per_world"] for level in found if level != "physics" and found[level].get("bytes_per_world")
+    ]
     return f"{max(held) / 1e6:.2f}" if held else ""
 
 

@@ -67,6 +67,7 @@ class Loop:
         self.state: Any = None
         self.outputs: list[Outputs] = []
         self._running: collections.deque[tuple[int, Metrics, float]] = collections.deque()
+        self._recent: collections.deque[float] = collections.deque(maxlen=10)
         self._reported = 0.0
         self._open: list[Any] = []
 
@@ -162,12 +163,15 @@ class Loop:
         now = time.monotonic()
         elapsed, self._reported = now - max(began, self._reported), now
         self.seconds += elapsed
+        self._recent.append(elapsed)
         scalars = {name: value for name, value in values.items() if len(value) == self.seeds}
         members = [{name: float(value[number]) for name, value in scalars.items()} for number in range(self.seeds)]
         self.skipped += [member.get(stops.SKIPPED_UPDATES, 0.0) for member in members]
         self.metrics = {name: float(np.mean(value)) for name, value in scalars.items()}
 
-        env_steps, speed = iteration * self.steps_per_iteration, self.steps_per_iteration * self.seeds / elapsed
+        # A mean: when metrics arrive depends on when the host is free, so that single intervals are off by a good part.
+        pace = len(self._recent) / max(sum(self._recent), 1e-9)
+        env_steps, speed = iteration * self.steps_per_iteration, self.steps_per_iteration * self.seeds * pace
         timing = {"env_steps": env_steps, "seconds": self.seconds, "time": time.time(), "steps_per_second": speed}
         for output, member in zip(self.outputs, members, strict=False):
             output.log(iteration, timing, member)

@@ -56,6 +56,8 @@ class MjxWarpPhysics:
         self.scene = scene
         self.buffers, self.margin = buffers, margin
         self.kernels = kernels
+        # Equal bits for equal worlds on one machine; MuJoCo Warp's own solver sums in the order of chance.
+        self.bitwise = kernels == "fused"
         self._mj_model = variants.without_actuators(scene)
         # Boxes deep in each other get MuJoCo C's contacts from the primitive test, others from the convex algorithm.
         self._mj_model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_NATIVECCD)
