@@ -1,4 +1,4 @@
-"""The fused kernels against MuJoCo C, piece by piece; the whole engine keeps the contract in test_physics_engines.py."""
+"""The fused kernels against MuJoCo C, piece by piece; test_physics_engines.py holds the engine to its contract."""
 
 import dataclasses
 
@@ -16,10 +16,10 @@ from mjx_skillmimic.physics.sizing import capacity
 
 pytest.importorskip("warp", reason="Warp is not installed")
 
-from mjx_skillmimic.physics.fused import kernels  # noqa: E402
-from mjx_skillmimic.physics.fused.stepper import FusedStep  # noqa: E402
-from mjx_skillmimic.physics.fused.tree import build_blocks  # noqa: E402
-from mjx_skillmimic.physics.mjx_warp import MjxWarpPhysics  # noqa: E402
+from mjx_skillmimic.physics.fused import kernels
+from mjx_skillmimic.physics.fused.stepper import FusedStep
+from mjx_skillmimic.physics.fused.tree import build_blocks
+from mjx_skillmimic.physics.mjx_warp import MjxWarpPhysics
 
 WORLDS = 24
 
@@ -78,7 +78,7 @@ def test_the_unconstrained_acceleration_is_that_of_mujoco(scene, states):
 
 
 def test_worlds_too_large_for_shared_memory_give_the_same(monkeypatch, scene, states, stepped):
-    physics, state = stepped
+    _, state = stepped
     kernels.contact_kernel.cache_clear()
     monkeypatch.setattr(kernels, "SHARED_WORDS", 0)
     small = MjxWarpPhysics(scene)

@@ -71,6 +71,8 @@ class Sweep:
             chosen = engines.configured(self.config, setting.engine, self.worlds)
             timing = measure(make_workload("physics", env, chosen.ppo, self.worlds), self.seconds, self.repeats)
             found |= {"worlds": self.worlds, "control_steps_per_s": timing.median, "spread": timing.spread}
+        if hasattr(env.physics, "close"):
+            env.physics.close()
         return found
 
     def _environment(self, setting: Setting) -> Any:

@@ -109,6 +109,11 @@ class MjxWarpPhysics:
         )
         return batch.show_nonfinite(state, target, stepped)
 
+    def close(self) -> None:
+        """Frees the fused kernels' buffers; functions that were compiled with this engine must not run again."""
+        if self.kernels == "fused":
+            self._fused.close()
+
     def _step_fused(self, state: PhysicsState, target: Array) -> PhysicsState:
         qpos, qvel, force, edges, lost = self._fused(state.qpos, state.qvel, jnp.asarray(target, jnp.float32))
         stepped = dataclasses.replace(

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Warp reads calls in annotations, such as wp.array(dtype=int), and overloads wp.tid(); mypy knows neither.
 """The fused kernels as Warp kernels: native text from the .cu files of this folder, sized for one tree.
 
 No `from __future__ import annotations` here: Warp reads the annotations of kernels and native functions.
@@ -13,7 +15,7 @@ import warp as wp
 from mjx_skillmimic.physics.fused.tree import Blocks
 
 RECORD = 54  # floats that smooth.cu keeps a block: Y 18, Z 18, C^-1 6, velocity 6, acceleration 6
-CONTACT_WORDS = 60  # words that rows.cu keeps a contact, besides the matrices
+CONTACT_WORDS = 57  # words that rows.cu keeps a contact, besides the matrices
 TREE_WORDS = 51  # words that advance.cu keeps a block
 SMOOTH_LANES = 32
 CONTACT_LANES = 64

@@ -176,7 +176,8 @@ for (int iteration = 0; iteration < (nc ? iterations : 0); ++iteration) {
   };
   float second, low = 0.0f, high = 1e30f, t = 1.0f;
   const float start = derivative(0.0f, &second);
-  for (int search = 0; search < searches; ++search) {
+  // Rounding in rho may turn the direction uphill near the end: then the whole step is taken, which starts rho afresh.
+  for (int search = 0; search < (start < 0.0f ? searches : 0); ++search) {
     const float d1 = derivative(t, &second);
     if (fabsf(d1) <= 1e-4f * fabsf(start)) break;
     if (d1 > 0.0f) high = t;
@@ -191,5 +192,5 @@ for (int iteration = 0; iteration < (nc ? iterations : 0); ++iteration) {
     rho[i] += t * slope[i];
   }
   SYNC();
-  if (!(-start * scale > tolerance)) break;
+  if (start < 0.0f && !(-start * scale > tolerance)) break;
 }

@@ -16,11 +16,11 @@ SHARED float force[kBlocks * 6];     // bias force; later what the parent inheri
 SHARED float reduced[kBlocks * 3];
 SHARED float motion[kBlocks * 6];
 
-const float* q = qpos.data + world * nq;
-const float* v = qvel.data + world * nv;
-const float* goal = target.data + world * ntarget;
+const float* q = qpos.data + (size_t)world * nq;
+const float* v = qvel.data + (size_t)world * nv;
+const float* goal = target.data + (size_t)world * ntarget;
 float* records = record.data + (size_t)world * kBlocks * kRecord;
-float* smooth = qacc_smooth.data + world * nv;
+float* smooth = qacc_smooth.data + (size_t)world * nv;
 
 // Axes S of a block at the columns that exist: `axis` (3) about or along, `moment` its linear part.
 auto axes = [&](int b, float* angular, float* linear) {

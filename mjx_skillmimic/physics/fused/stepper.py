@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import mujoco
 import numpy as np
 import warp as wp
@@ -49,7 +50,7 @@ class FusedStep:
     device. Buffers are made per device and number of worlds when a function is traced.
 
     Raises:
-        ValueError: the model has something that the kernels do not compute.
+        ValueError: the model has something that the kernels do not compute; arrays of other shapes.
     """
 
     def __init__(self, scene: Scene, model: mujoco.MjModel, room: Callable[[int], Capacity], lost_bits: int) -> None:
@@ -58,13 +59,17 @@ class FusedStep:
         self.longest = self.blocks.longest_pair()
         self._room, self._lost_bits = room, lost_bits
         self._scratch: dict[tuple[str, int], Scratch] = {}
+        self._workspaces: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._smooth = kernels.smooth_kernel(self.blocks.count)
         self._contact = kernels.contact_kernel(self.blocks.count)
         self._callable = self._make_callable()
 
     def __call__(self, qpos: jax.Array, qvel: jax.Array, target: jax.Array) -> tuple[jax.Array, ...]:
-        worlds = qpos.shape[0]
+        worlds, model = qpos.shape[0], self.mj_model
+        wanted = (worlds, model.nq), (worlds, model.nv), (worlds, NUM_DOFS)
+        if (found := (qpos.shape, qvel.shape, target.shape)) != wanted:
+            raise ValueError(f"qpos, qvel and target have the shapes {found}, expected {wanted}")
         self.prepare(worlds)
         dims = {
             "qpos_out": (worlds, self.mj_model.nq),
@@ -77,11 +82,28 @@ class FusedStep:
 
     def prepare(self, worlds: int) -> None:
         """Makes the buffers for `worlds` worlds on every device that JAX may call, and loads the kernels there."""
-        for device in _devices():
+        devices = _devices()
+        if all((str(device), worlds) in self._scratch for device in devices):
+            return
+        # A step that still runs may be recording a graph on the stream that the warm-up would use.
+        with jax.ensure_compile_time_eval():
+            for own in jax.local_devices():
+                with jax.default_device(own):
+                    jax.block_until_ready(jnp.zeros(()) + 1.0)
+        for device in devices:
             with self._lock, wp.ScopedDevice(device):
-                if (str(device), worlds) not in self._scratch:
-                    scratch = self._scratch[str(device), worlds] = self._allocate(worlds)
-                    self._warm_up(scratch, worlds)
+                self._scratch[str(device), worlds] = self._allocate(worlds)
+                try:
+                    self._warm_up(worlds)
+                except BaseException:
+                    del self._scratch[str(device), worlds]
+                    raise
+
+    def close(self) -> None:
+        """Frees the buffers and recorded graphs; functions that were compiled with this engine must not run again."""
+        self._scratch.clear()
+        self._workspaces.clear()
+        wp.clear_jax_callable_graph_cache(self._callable)
 
     def _allocate(self, worlds: int) -> Scratch:
         model, room = self.mj_model, self._room(worlds)
@@ -93,7 +115,7 @@ class FusedStep:
         size = kernels.words(room.contacts_per_world, self.blocks.count, self.longest)
         contacts = kernels.Contacts()
         names = {"margin": "includemargin", "number": "geomcollisionid"}
-        for name in kernels.Contacts.vars:
+        for name in kernels.Contacts.vars:  # type: ignore[attr-defined]
             setattr(contacts, name, getattr(data.contact, names.get(name, name)))
         return Scratch(
             model=engine,
@@ -105,30 +127,44 @@ class FusedStep:
             next_world=wp.zeros(1, dtype=int),
             count=wp.zeros(worlds, dtype=int),
             list=wp.zeros(worlds * room.contacts_per_world, dtype=int),
-            workspace=wp.zeros(slots * size, dtype=float),
+            workspace=self._workspace(str(device), slots * size),
             workspace_words=size,
             slots=slots,
             qpos=[wp.zeros((worlds, model.nq), dtype=float) for _ in range(2)],
             qvel=[wp.zeros((worlds, model.nv), dtype=float) for _ in range(2)],
         )
 
-    def _warm_up(self, scratch: Scratch, worlds: int) -> None:
+    def _workspace(self, device: str, size: int) -> Any:
+        """One for all numbers of worlds of a device, which run one after the other; a new one where it is too small."""
+        if device not in self._workspaces or self._workspaces[device].shape[0] < size:
+            self._workspaces[device] = wp.zeros(size, dtype=float)
+        return self._workspaces[device]
+
+    def _warm_up(self, worlds: int) -> None:
         """One step at rest: kernels must be compiled and loaded before a CUDA graph is recorded."""
         model = self.mj_model
-        qpos = wp.array(np.tile(model.qpos0, (worlds, 1)).astype(np.float32))
+        qpos: Any = wp.array(np.tile(model.qpos0, (worlds, 1)).astype(np.float32))
         qvel, target = wp.zeros((worlds, model.nv), dtype=float), wp.zeros((worlds, NUM_DOFS), dtype=float)
         force, edges = wp.zeros((worlds, model.nbody, 3), dtype=float), wp.zeros((worlds, len(EDGES)), dtype=int)
-        self._run(qpos, qvel, target, wp.zeros_like(qpos), wp.zeros_like(qvel), force, edges, wp.zeros(worlds, dtype=int))
+        overflow = wp.zeros(worlds, dtype=int)
+        self._run(qpos, qvel, target, wp.zeros_like(qpos), wp.zeros_like(qvel), force, edges, overflow)
         wp.synchronize_device()
 
     def _run(
-        self, qpos: Any, qvel: Any, target: Any, qpos_out: Any, qvel_out: Any, body_force: Any, edges: Any, overflow: Any
+        self,
+        qpos: Any,
+        qvel: Any,
+        target: Any,
+        qpos_out: Any,
+        qvel_out: Any,
+        body_force: Any,
+        edges: Any,
+        overflow: Any,
     ) -> None:
         """Launches all substeps on Warp's current device and stream."""
         scene, model = self.scene, self.mj_model
         worlds = qpos.shape[0]
-        s = self._scratch[str(wp.get_device()), worlds]
-        is_cuda = wp.get_device().is_cuda
+        s, is_cuda = self._scratch[str(qpos.device), worlds], qpos.device.is_cuda
         smooth_lanes, contact_lanes = (kernels.SMOOTH_LANES, kernels.CONTACT_LANES) if is_cuda else (1, 1)
         levels = len(self.blocks.level_begin) - 1
         limit = s.list.shape[0] // worlds
@@ -141,10 +177,12 @@ class FusedStep:
                 self._smooth,
                 dim=worlds * smooth_lanes,
                 block_dim=kernels.SMOOTH_LANES,
-                inputs=[smooth_lanes, model.nq, model.nv, NUM_DOFS, model.ngeom, levels, wp.vec3(*model.opt.gravity)]
-                + [scene.effort_limit or 0.0, s.tree, qpos, qvel, target],
+                inputs=[
+                    smooth_lanes, model.nq, model.nv, NUM_DOFS, model.ngeom, levels, wp.vec3(*model.opt.gravity),
+                    scene.effort_limit or 0.0, s.tree, qpos, qvel, target,
+                ],
                 outputs=[s.record, s.qacc_smooth, s.data.geom_xpos, s.data.geom_xmat],
-            )
+            )  # fmt: skip
             mjwarp.collision(s.model, s.data)
             s.count.zero_()
             s.next_world.zero_()
@@ -152,33 +190,38 @@ class FusedStep:
             wp.launch(
                 kernels.sort_by_world,
                 dim=s.data.naconmax,
-                inputs=[limit, s.data.naconmax, s.data.nacon, contact.dist, contact.includemargin, contact.type]
-                + [contact.worldid],
+                inputs=[
+                    limit, s.data.naconmax, s.data.nacon, contact.dist, contact.includemargin, contact.type,
+                    contact.worldid,
+                ],
                 outputs=[s.count, s.list],
-            )
+            )  # fmt: skip
             wp.launch(
                 self._contact,
                 dim=s.slots * contact_lanes,
                 block_dim=kernels.CONTACT_LANES,
-                inputs=[contact_lanes, worlds, model.nq, model.nv, model.ngeom, model.nbody, levels, limit]
-                + [s.workspace_words, s.data.naconmax, model.opt.iterations, model.opt.ls_iterations, self._lost_bits]
-                + [int(substep == 0), model.opt.timestep, 1.0 / scene.substeps]
-                + [1.0 / (model.stat.meaninertia * model.nv), model.opt.tolerance, s.tree, s.contacts, s.data.nacon]
-                + [s.data.ncollision, s.data.overflow, s.next_world, s.count, s.list, s.record, s.workspace, qpos, qvel, s.qacc_smooth],
+                inputs=[
+                    contact_lanes, worlds, model.nq, model.nv, model.ngeom, model.nbody, levels, limit,
+                    s.workspace_words, s.data.naconmax, model.opt.iterations, model.opt.ls_iterations, self._lost_bits,
+                    int(substep == 0), model.opt.timestep, 1.0 / scene.substeps,
+                    1.0 / (model.stat.meaninertia * model.nv), model.opt.tolerance, s.tree, s.contacts, s.data.nacon,
+                    s.data.ncollision, s.data.overflow, s.next_world, s.count, s.list, s.record, s.workspace, qpos,
+                    qvel, s.qacc_smooth,
+                ],
                 outputs=[q_next, v_next, body_force, edges, overflow],
-            )
+            )  # fmt: skip
             qpos, qvel = q_next, v_next
 
     def _make_callable(self) -> Any:
         def fused_step(
-            qpos: wp.array2d(dtype=float),
-            qvel: wp.array2d(dtype=float),
-            target: wp.array2d(dtype=float),
-            qpos_out: wp.array2d(dtype=float),
-            qvel_out: wp.array2d(dtype=float),
-            body_force: wp.array3d(dtype=float),
-            edges: wp.array2d(dtype=int),
-            overflow: wp.array(dtype=int),
+            qpos: wp.array2d(dtype=float),  # type: ignore[valid-type]
+            qvel: wp.array2d(dtype=float),  # type: ignore[valid-type]
+            target: wp.array2d(dtype=float),  # type: ignore[valid-type]
+            qpos_out: wp.array2d(dtype=float),  # type: ignore[valid-type]
+            qvel_out: wp.array2d(dtype=float),  # type: ignore[valid-type]
+            body_force: wp.array3d(dtype=float),  # type: ignore[valid-type]
+            edges: wp.array2d(dtype=int),  # type: ignore[valid-type]
+            overflow: wp.array(dtype=int),  # type: ignore[valid-type]
         ) -> None:
             self._run(qpos, qvel, target, qpos_out, qvel_out, body_force, edges, overflow)
 
@@ -193,4 +236,3 @@ def _devices() -> list[Any]:
     if local[0].platform == "cpu":
         return [wp.get_device("cpu")]
     return [wp.device_from_jax(device) for device in local]
-

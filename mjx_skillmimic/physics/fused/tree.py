@@ -12,7 +12,9 @@ from mjx_skillmimic.physics import variants
 
 TRANSLATION, BALL, HINGE = 0, 1, 2
 MAX_BLOCKS = 64  # the ancestors of a block are a 64-bit mask
+LEAST_FRICTION = 0.1
 _DISABLED = mujoco.mjtDisableBit
+_KNOWN_FLAGS = int(_DISABLED.mjDSBL_EULERDAMP) | int(_DISABLED.mjDSBL_NATIVECCD)
 
 
 @dataclasses.dataclass
@@ -88,7 +90,13 @@ def check_supported(model: mujoco.MjModel) -> None:
         "slide joints": int(np.sum(model.jnt_type == mujoco.mjtJoint.mjJNT_SLIDE)),
         "actuators": model.nu,
         "joint anchors off the body": int(np.count_nonzero(model.jnt_pos)),
-        "contacts other than condim 3": int(np.sum((model.geom_condim != 3) & (model.geom_contype > 0)) + np.sum(model.pair_dim != 3)),
+        "contacts other than condim 3": int(
+            np.sum((model.geom_condim != 3) & ((model.geom_contype | model.geom_conaffinity) > 0))
+            + np.sum(model.pair_dim != 3)
+        ),
+        # the pyramid's edges become so stiff that Newton's method in float32 no longer ends
+        f"friction below {LEAST_FRICTION}": int(np.sum(model.geom_friction[:, 0] < LEAST_FRICTION)),
+        "disabled or enabled features": int(bool(model.opt.disableflags & ~_KNOWN_FLAGS or model.opt.enableflags)),
         "elliptic cones": int(model.opt.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL),
         "impratio other than 1": int(model.opt.impratio != 1.0),
         "fluid forces": int(model.opt.density != 0.0 or model.opt.viscosity != 0.0),
@@ -200,10 +208,10 @@ def _sorted(rows: list[dict], block_of: np.ndarray, frame: list, scene: Scene, m
         full = rows[i]["about_origin"] - rows[i]["mass"] * (c @ c * np.eye(3) - np.outer(c, c))
         inertia.append(full[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]])
     children = [np.flatnonzero(parent == b) for b in range(len(rows))]
-    geoms = [
-        _compose(frame[body], (model.geom_pos[g], model.geom_quat[g])) for g, body in enumerate(model.geom_bodyid)
-    ]
-    field = {name: np.array([rows[i][name] for i in order]) for name in rows[0] if name not in ("moment", "about_origin")}
+    geoms = [_compose(frame[body], (model.geom_pos[g], model.geom_quat[g])) for g, body in enumerate(model.geom_bodyid)]
+    field = {
+        name: np.array([rows[i][name] for i in order]) for name in rows[0] if name not in ("moment", "about_origin")
+    }
     field |= {"parent": parent, "com": np.array(com), "inertia": np.array(inertia)}
     masks = np.zeros(len(rows), np.uint64)
     for b, above in enumerate(parent):
