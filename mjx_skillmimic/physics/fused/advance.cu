@@ -12,16 +12,16 @@ FOR_LANES(which, 0, nbody) {
     for (int i = 0; i < 3; ++i) sum[i] += sign * ahead[3 * c + i];
   }
   float* out = body_force.data + ((size_t)world * nbody + which) * 3;
-  for (int i = 0; i < 3; ++i) out[i] = (fresh ? 0.0f : out[i]) + share * sum[i];
+  for (int i = 0; i < 3; ++i) out[i] = (solver.fresh ? 0.0f : out[i]) + solver.share * sum[i];
 }
 FOR_LANES(kind, 0, 3) {
-  int any = fresh ? 0 : edges.data[3 * world + kind];
+  int any = solver.fresh ? 0 : edges.data[3 * world + kind];
   for (int c = 0; c < nc; ++c) any |= kinds[c] >> kind & 1;
   edges.data[3 * world + kind] = any;
 }
 if (lane == 0) {
   const int buffer = nacon.data[0] > naconmax || ncollision.data[0] > naconmax;
-  const int lost = (fresh ? 0 : overflow.data[world]) | (found > limit) | buffer | ((engine_overflow.data[world] & lost_bits) != 0);
+  const int lost = (solver.fresh ? 0 : overflow.data[world]) | (found > limit) | buffer | ((engine_overflow.data[world] & room.lost_bits) != 0);
   overflow.data[world] = lost;
 }
 

@@ -9,10 +9,9 @@ import functools
 from importlib import resources
 from typing import Any
 
-import numpy as np
 import warp as wp
 
-from mjx_skillmimic.physics.fused.tree import Blocks
+from mjx_skillmimic.physics.fused.arguments import Contacts, Room, Servos, Sizes, Solver, Tree
 
 RECORD = 54  # floats that smooth.cu keeps a block: Y 18, Z 18, C^-1 6, velocity 6, acceleration 6
 CONTACT_WORDS = 57  # words that rows.cu keeps a contact, besides the matrices
@@ -20,67 +19,6 @@ TREE_WORDS = 51  # words that advance.cu keeps a block
 SMOOTH_LANES = 32
 CONTACT_LANES = 64
 SHARED_WORDS = 5000  # of a world's contacts; more shared memory would leave room for fewer worlds on a multiprocessor
-
-vec5 = wp.types.vector(length=5, dtype=float)
-
-
-@wp.struct
-class Tree:
-    """`tree.Blocks` on the device."""
-
-    parent: wp.array(dtype=int)
-    kind: wp.array(dtype=int)
-    child: wp.array(dtype=int)
-    children: wp.array(dtype=int)
-    qadr: wp.array(dtype=int)
-    vadr: wp.array(dtype=int)
-    root_qadr: wp.array(dtype=int)
-    servo: wp.array(dtype=int)
-    pos: wp.array(dtype=float)
-    quat: wp.array(dtype=float)
-    axis: wp.array(dtype=float)
-    servo_axis: wp.array(dtype=float)
-    mass: wp.array(dtype=float)
-    com: wp.array(dtype=float)
-    inertia: wp.array(dtype=float)
-    armature: wp.array(dtype=float)
-    stiffness: wp.array(dtype=float)
-    damping: wp.array(dtype=float)
-    level_begin: wp.array(dtype=int)
-    geom_block: wp.array(dtype=int)
-    geom_body: wp.array(dtype=int)
-    geom_node: wp.array(dtype=int)
-    geom_pos: wp.array(dtype=float)
-    geom_quat: wp.array(dtype=float)
-    body_invweight: wp.array(dtype=float)
-    edge_bits: wp.array(dtype=int)
-    mask_low: wp.array(dtype=int)
-    mask_high: wp.array(dtype=int)
-
-
-@wp.struct
-class Contacts:
-    """The fields of MuJoCo Warp's contact buffer that the solver reads; `number` counts the contacts of a pair."""
-
-    dist: wp.array(dtype=float)
-    margin: wp.array(dtype=float)
-    pos: wp.array(dtype=wp.vec3)
-    frame: wp.array(dtype=wp.mat33)
-    friction: wp.array(dtype=vec5)
-    solref: wp.array(dtype=wp.vec2)
-    solimp: wp.array(dtype=vec5)
-    geom: wp.array(dtype=wp.vec2i)
-    number: wp.array(dtype=int)
-
-
-def tree_on_device(blocks: Blocks) -> Tree:
-    """`blocks` as a kernel argument, on Warp's current device."""
-    tree = Tree()
-    for name in Tree.vars:
-        value = getattr(blocks, name)
-        is_int = np.issubdtype(value.dtype, np.integer)
-        setattr(tree, name, wp.array(value.astype(np.int32 if is_int else np.float32).reshape(-1)))
-    return tree
 
 
 def words(contacts: int, blocks: int, slots: int) -> int:
@@ -106,13 +44,8 @@ def smooth_kernel(blocks: int) -> Any:
     @wp.func_native(_text("smooth.cu", BLOCKS=blocks, RECORD=RECORD))
     def smooth_world(
         world: int,
-        nq: int,
-        nv: int,
-        ntarget: int,
-        ngeom: int,
-        nlevel: int,
-        gravity: wp.vec3,
-        effort_limit: float,
+        sizes: Sizes,
+        servos: Servos,
         tree: Tree,
         qpos: wp.array2d(dtype=float),
         qvel: wp.array2d(dtype=float),
@@ -125,14 +58,8 @@ def smooth_kernel(blocks: int) -> Any:
 
     @wp.kernel(module="unique", enable_backward=False)
     def smooth(
-        lanes: int,
-        nq: int,
-        nv: int,
-        ntarget: int,
-        ngeom: int,
-        nlevel: int,
-        gravity: wp.vec3,
-        effort_limit: float,
+        sizes: Sizes,
+        servos: Servos,
         tree: Tree,
         qpos: wp.array2d(dtype=float),
         qvel: wp.array2d(dtype=float),
@@ -142,11 +69,8 @@ def smooth_kernel(blocks: int) -> Any:
         geom_xpos: wp.array2d(dtype=wp.vec3),
         geom_xmat: wp.array2d(dtype=wp.mat33),
     ):
-        world = wp.tid() // lanes
-        smooth_world(
-            world, nq, nv, ntarget, ngeom, nlevel, gravity, effort_limit, tree, qpos, qvel, target, record,
-            qacc_smooth, geom_xpos, geom_xmat,
-        )  # fmt: skip
+        world = wp.tid() // sizes.smooth_lanes
+        smooth_world(world, sizes, servos, tree, qpos, qvel, target, record, qacc_smooth, geom_xpos, geom_xmat)
 
     return smooth
 
@@ -161,22 +85,9 @@ def contact_kernel(blocks: int) -> Any:
     def contact_worlds(
         slot: int,
         nworld: int,
-        nq: int,
-        nv: int,
-        ngeom: int,
-        nbody: int,
-        nlevel: int,
-        limit: int,
-        workspace_words: int,
-        naconmax: int,
-        iterations: int,
-        searches: int,
-        lost_bits: int,
-        fresh: int,
-        timestep: float,
-        share: float,
-        scale: float,
-        tolerance: float,
+        sizes: Sizes,
+        room: Room,
+        solver: Solver,
         tree: Tree,
         contacts: Contacts,
         nacon: wp.array(dtype=int),
@@ -199,24 +110,10 @@ def contact_kernel(blocks: int) -> Any:
 
     @wp.kernel(module="unique", enable_backward=False)
     def contact(
-        lanes: int,
         nworld: int,
-        nq: int,
-        nv: int,
-        ngeom: int,
-        nbody: int,
-        nlevel: int,
-        limit: int,
-        workspace_words: int,
-        naconmax: int,
-        iterations: int,
-        searches: int,
-        lost_bits: int,
-        fresh: int,
-        timestep: float,
-        share: float,
-        scale: float,
-        tolerance: float,
+        sizes: Sizes,
+        room: Room,
+        solver: Solver,
         tree: Tree,
         contacts: Contacts,
         nacon: wp.array(dtype=int),
@@ -236,12 +133,10 @@ def contact_kernel(blocks: int) -> Any:
         edges: wp.array2d(dtype=int),
         overflow: wp.array(dtype=int),
     ):
-        slot = wp.tid() // lanes
+        slot = wp.tid() // sizes.contact_lanes
         contact_worlds(
-            slot, nworld, nq, nv, ngeom, nbody, nlevel, limit, workspace_words, naconmax, iterations, searches,
-            lost_bits, fresh, timestep, share, scale, tolerance, tree, contacts, nacon, ncollision, engine_overflow,
-            next_world, count, list, record, workspace, qpos, qvel, qacc_smooth, qpos_out, qvel_out, body_force, edges,
-            overflow,
+            slot, nworld, sizes, room, solver, tree, contacts, nacon, ncollision, engine_overflow, next_world, count,
+            list, record, workspace, qpos, qvel, qacc_smooth, qpos_out, qvel_out, body_force, edges, overflow,
         )  # fmt: skip
 
     return contact

@@ -12,7 +12,7 @@ auto warp_totals = [&](float a, float b) {
   return Pair{a, b};
 };
 
-for (int iteration = 0; iteration < (nc ? iterations : 0); ++iteration) {
+for (int iteration = 0; iteration < (nc ? solver.iterations : 0); ++iteration) {
   FOR_LANES(c, 0, nc) active[c] = edges_below(c, rho);
   SYNC();
   auto width = [&](int c) {
@@ -49,10 +49,8 @@ for (int iteration = 0; iteration < (nc ? iterations : 0); ++iteration) {
   }
   SYNC();
   FOR_LANES(pair, 0, triangle(nc, 0)) {
-    int i = (int)((sqrtf(8.0f * pair + 1.0f) - 1.0f) * 0.5f);
-    while (triangle(i + 1, 0) <= pair) ++i;
-    while (triangle(i, 0) > pair) --i;
-    const int j = pair - triangle(i, 0);
+    int i, j;
+    row_and_column(pair, &i, &j);
     if (!active[i] || !active[j]) continue;
     float a[9];
     for (int r = 0; r < 3; ++r)
@@ -177,7 +175,7 @@ for (int iteration = 0; iteration < (nc ? iterations : 0); ++iteration) {
   float second, low = 0.0f, high = 1e30f, t = 1.0f;
   const float start = derivative(0.0f, &second);
   // Rounding in rho may turn the direction uphill near the end: then the whole step is taken, which starts rho afresh.
-  for (int search = 0; search < (start < 0.0f ? searches : 0); ++search) {
+  for (int search = 0; search < (start < 0.0f ? solver.searches : 0); ++search) {
     const float d1 = derivative(t, &second);
     if (fabsf(d1) <= 1e-4f * fabsf(start)) break;
     if (d1 > 0.0f) high = t;
@@ -192,5 +190,5 @@ for (int iteration = 0; iteration < (nc ? iterations : 0); ++iteration) {
     rho[i] += t * slope[i];
   }
   SYNC();
-  if (start < 0.0f && !(-start * scale > tolerance)) break;
+  if (start < 0.0f && !(-start * solver.scale > solver.tolerance)) break;
 }

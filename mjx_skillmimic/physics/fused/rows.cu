@@ -12,6 +12,9 @@ constexpr int kWords = @WORDS@;          // of shared memory; worlds that need m
 constexpr int kContactWords = @CONTACT_WORDS@;
 constexpr int kTreeWords = @TREE_WORDS@;
 constexpr float kTiny = 1e-15f;
+const int nq = sizes.nq, nv = sizes.nv, ngeom = sizes.ngeom, nbody = sizes.nbody, nlevel = sizes.nlevel;
+const int limit = room.contacts, naconmax = room.shared_contacts;
+const float timestep = solver.timestep;
 #if defined(__CUDA_ARCH__)
 #define BIT_COUNT(x) __popcll(x)
 #define TOP_BIT(x) (63 - __clzll(x))
@@ -46,6 +49,12 @@ auto totals = [&](float a, float b) {
   return Pair{a, b};
 };
 auto triangle = [](int i, int j) { return i * (i + 1) / 2 + j; };
+auto row_and_column = [&](int place, int* row, int* column) {  // of a place in a lower triangle stored by rows
+  int i = (int)((sqrtf(8.0f * place + 1.0f) - 1.0f) * 0.5f);
+  while (triangle(i + 1, 0) <= place) ++i;
+  while (triangle(i, 0) > place) --i;
+  *row = i, *column = place - triangle(i, 0);
+};
 auto mask_of = [&](int b) {
   return b < 0 ? (Mask)0 : (Mask)(unsigned)tree.mask_low.data[b] | (Mask)(unsigned)tree.mask_high.data[b] << 32;
 };
@@ -73,12 +82,12 @@ FOR_LANES(c, 0, nc) {
 }
 const int chains = 9 * (int)totals(length, 0.0f).a;
 const int matrices = matrix + (chains > augmented ? chains : augmented);
-const int room = matrices > kTreeWords ? matrices : kTreeWords;
+const int matrix_words = matrices > kTreeWords ? matrices : kTreeWords;
 
-float* A = room + nc * kContactWords + 4 <= kWords ? shared_memory : workspace.data + (size_t)slot * workspace_words;
+float* A = matrix_words + nc * kContactWords + 4 <= kWords ? shared_memory : workspace.data + (size_t)slot * room.words;
 float* G = A + matrix;                   // 1 + S' A S and its right-hand side; before that W
 float* W = G;                            // C^-1 S' times the force's way up: A = W W'
-float* beta = A + room;                  // lower triangle of B M^-1 B' is in A
+float* beta = A + matrix_words;                  // lower triangle of B M^-1 B' is in A
 float* rho = beta + n;
 float* g = rho + n;
 float* ahead = g + n;                    // g of the full Newton step, then the change of g
@@ -216,10 +225,8 @@ FOR_LANES(row, 0, n) {  // one unit force, from both bodies up to the roots; and
 SYNC();
 
 FOR_LANES(pair, 0, triangle(nc, 0)) {
-  int i = (int)((sqrtf(8.0f * pair + 1.0f) - 1.0f) * 0.5f);
-  while (triangle(i + 1, 0) <= pair) ++i;
-  while (triangle(i, 0) > pair) --i;
-  const int j = pair - triangle(i, 0);
+  int i, j;
+  row_and_column(pair, &i, &j);
   const Mask mask_i = contact_mask(i), mask_j = contact_mask(j);
   float sum[9] = {0, 0, 0, 0, 0, 0, 0, 0, 0};
   for (Mask common = mask_i & mask_j; common;) {

@@ -7,6 +7,7 @@
 //   Y = I S C^-T (6 x 3), Z = C^-1 S' (3 x 6), C^-1, velocity (6), acceleration that the joints alone make (6).
 constexpr int kBlocks = @BLOCKS@;
 constexpr int kRecord = @RECORD@;
+const int nq = sizes.nq, nv = sizes.nv, ngeom = sizes.ngeom, nlevel = sizes.nlevel;
 SHARED float rot[kBlocks * 9];
 SHARED float origin[kBlocks * 3];
 SHARED float velocity[kBlocks * 6];
@@ -18,7 +19,7 @@ SHARED float motion[kBlocks * 6];
 
 const float* q = qpos.data + (size_t)world * nq;
 const float* v = qvel.data + (size_t)world * nv;
-const float* goal = target.data + (size_t)world * ntarget;
+const float* goal = target.data + (size_t)world * sizes.ntarget;
 float* records = record.data + (size_t)world * kBlocks * kRecord;
 float* smooth = qacc_smooth.data + (size_t)world * nv;
 
@@ -123,7 +124,7 @@ FOR_LANES(b, 0, kBlocks) {
   float* f = force + 6 * b;
   cross3(vel, spin, first);
   cross3(vel + 3, push, second);
-  for (int i = 0; i < 3; ++i) f[i] = first[i] + second[i], weight[i] = gravity[i];
+  for (int i = 0; i < 3; ++i) f[i] = first[i] + second[i], weight[i] = servos.gravity[i];
   cross3(vel, push, first);
   for (int i = 0; i < 3; ++i) f[3 + i] = first[i] - mass * weight[i];
   cross3(h, weight, second);
@@ -186,7 +187,7 @@ for (int level = nlevel - 1; level >= 0; --level) {
       for (int k = 0; k < (kind == 2 ? 1 : 3); ++k) {
         if (kind == 1) error[k] -= 6.283185307179586f * rintf(error[k] / 6.283185307179586f);
         const float t = tree.stiffness.data[3 * b + k] * error[k] - tree.damping.data[3 * b + k] * rate[k];
-        torque[k] = effort_limit > 0.0f ? wp::min(wp::max(t, -effort_limit), effort_limit) : t;
+        torque[k] = servos.effort_limit > 0.0f ? wp::min(wp::max(t, -servos.effort_limit), servos.effort_limit) : t;
       }
     }
     float Y[18], Z[18], excess[3], t[3];

@@ -15,7 +15,7 @@ from mujoco.mjx.third_party import mujoco_warp as mjwarp
 from mjx_skillmimic.model.humanoid import NUM_DOFS
 from mjx_skillmimic.model.scene import Scene
 from mjx_skillmimic.physics.base import EDGES
-from mjx_skillmimic.physics.fused import kernels
+from mjx_skillmimic.physics.fused import arguments, kernels
 from mjx_skillmimic.physics.fused.tree import build_blocks
 from mjx_skillmimic.physics.sizing import Capacity
 
@@ -113,14 +113,14 @@ class FusedStep:
         data = mjwarp.make_data(model, nworld=worlds, naconmax=room.naconmax, naccdmax=room.naccdmax, njmax=1)
         slots = min(worlds, SLOTS_A_PROCESSOR * device.sm_count) if device.is_cuda else 1
         size = kernels.words(room.contacts_per_world, self.blocks.count, self.longest)
-        contacts = kernels.Contacts()
+        contacts = arguments.Contacts()
         names = {"margin": "includemargin", "number": "geomcollisionid"}
-        for name in kernels.Contacts.vars:  # type: ignore[attr-defined]
+        for name in arguments.Contacts.vars:  # type: ignore[attr-defined]
             setattr(contacts, name, getattr(data.contact, names.get(name, name)))
         return Scratch(
             model=engine,
             data=data,
-            tree=kernels.tree_on_device(self.blocks),
+            tree=arguments.tree_on_device(self.blocks),
             contacts=contacts,
             record=wp.zeros(worlds * self.blocks.count * kernels.RECORD, dtype=float),
             qacc_smooth=wp.zeros((worlds, model.nv), dtype=float),
@@ -166,8 +166,27 @@ class FusedStep:
         worlds = qpos.shape[0]
         s, is_cuda = self._scratch[str(qpos.device), worlds], qpos.device.is_cuda
         smooth_lanes, contact_lanes = (kernels.SMOOTH_LANES, kernels.CONTACT_LANES) if is_cuda else (1, 1)
-        levels = len(self.blocks.level_begin) - 1
-        limit = s.list.shape[0] // worlds
+        sizes = arguments.filled(
+            arguments.Sizes,
+            nq=model.nq,
+            nv=model.nv,
+            ntarget=NUM_DOFS,
+            ngeom=model.ngeom,
+            nbody=model.nbody,
+            nlevel=len(self.blocks.level_begin) - 1,
+            smooth_lanes=smooth_lanes,
+            contact_lanes=contact_lanes,
+        )
+        effort = scene.effort_limit or 0.0
+        servos = arguments.filled(arguments.Servos, gravity=wp.vec3(*model.opt.gravity), effort_limit=effort)
+        limit, contact = s.list.shape[0] // worlds, s.data.contact
+        room = arguments.filled(
+            arguments.Room,
+            contacts=limit,
+            shared_contacts=s.data.naconmax,
+            words=s.workspace_words,
+            lost_bits=self._lost_bits,
+        )
         s.data.overflow.zero_()
         for substep in range(scene.substeps):
             last = substep == scene.substeps - 1
@@ -177,39 +196,38 @@ class FusedStep:
                 self._smooth,
                 dim=worlds * smooth_lanes,
                 block_dim=kernels.SMOOTH_LANES,
-                inputs=[
-                    smooth_lanes, model.nq, model.nv, NUM_DOFS, model.ngeom, levels, wp.vec3(*model.opt.gravity),
-                    scene.effort_limit or 0.0, s.tree, qpos, qvel, target,
-                ],
+                inputs=[sizes, servos, s.tree, qpos, qvel, target],
                 outputs=[s.record, s.qacc_smooth, s.data.geom_xpos, s.data.geom_xmat],
-            )  # fmt: skip
+            )
             mjwarp.collision(s.model, s.data)
             s.count.zero_()
             s.next_world.zero_()
-            contact = s.data.contact
+            found = [s.data.nacon, contact.dist, contact.includemargin, contact.type, contact.worldid]
             wp.launch(
                 kernels.sort_by_world,
                 dim=s.data.naconmax,
-                inputs=[
-                    limit, s.data.naconmax, s.data.nacon, contact.dist, contact.includemargin, contact.type,
-                    contact.worldid,
-                ],
+                inputs=[limit, s.data.naconmax, *found],
                 outputs=[s.count, s.list],
-            )  # fmt: skip
+            )
+            solver = arguments.filled(
+                arguments.Solver,
+                iterations=model.opt.iterations,
+                searches=model.opt.ls_iterations,
+                scale=1.0 / (model.stat.meaninertia * model.nv),
+                tolerance=model.opt.tolerance,
+                timestep=model.opt.timestep,
+                fresh=int(substep == 0),
+                share=1.0 / scene.substeps,
+            )
+            kept = [s.list, s.record, s.workspace]
+            counters = [s.data.nacon, s.data.ncollision, s.data.overflow, s.next_world, s.count]
             wp.launch(
                 self._contact,
                 dim=s.slots * contact_lanes,
                 block_dim=kernels.CONTACT_LANES,
-                inputs=[
-                    contact_lanes, worlds, model.nq, model.nv, model.ngeom, model.nbody, levels, limit,
-                    s.workspace_words, s.data.naconmax, model.opt.iterations, model.opt.ls_iterations, self._lost_bits,
-                    int(substep == 0), model.opt.timestep, 1.0 / scene.substeps,
-                    1.0 / (model.stat.meaninertia * model.nv), model.opt.tolerance, s.tree, s.contacts, s.data.nacon,
-                    s.data.ncollision, s.data.overflow, s.next_world, s.count, s.list, s.record, s.workspace, qpos,
-                    qvel, s.qacc_smooth,
-                ],
+                inputs=[worlds, sizes, room, solver, s.tree, s.contacts, *counters, *kept, qpos, qvel, s.qacc_smooth],
                 outputs=[q_next, v_next, body_force, edges, overflow],
-            )  # fmt: skip
+            )
             qpos, qvel = q_next, v_next
 
     def _make_callable(self) -> Any:
