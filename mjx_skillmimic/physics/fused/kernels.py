@@ -3,6 +3,7 @@
 """The fused kernels as Warp kernels: native text from the .cu files of this folder, sized for one tree.
 
 No `from __future__ import annotations` here: Warp reads the annotations of kernels and native functions.
+Warp wants the arguments written out twice, for the native function and for the kernel that calls it.
 """
 
 import functools
