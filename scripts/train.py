@@ -3,7 +3,8 @@
     python scripts/train.py --config=configs/ballplay.py --config.motion=PATH_OR_NAME --workdir=runs/catch
 
 `--config=FILE.py:PRESET` chooses a preset (`default`, `reference`), `--config.key=value` changes single values. Ctrl-C
-or SIGTERM finishes the iteration and saves; the same command with `--resume` continues. The work folder gets
+or SIGTERM finishes the iteration and saves; the same command with `--resume` continues. `--init_from=runs/other` starts
+from what another run has learned, `--init_from=policy.npz` from a policy, with a fresh critic. The work folder gets
 config.json, run.json, metrics.jsonl, evaluations.jsonl, policy.npz, checkpoints/, tensorboard/, videos/ and dumps/.
 A run takes all devices that JAX sees; `--config.run.devices=1` takes one, `--config.run.seeds=4` trains four seeds at
 once, `--distributed` joins the same command on other hosts (docs/scaling.md).
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workdir", type=Path, required=True, help="folder of this run")
     parser.add_argument("--resume", action="store_true", help="continue from the latest checkpoint in the work folder")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier run in the work folder first")
+    parser.add_argument("--init_from", type=Path, metavar="RUN_OR_POLICY", help="start from what this has learned")
     parser.add_argument(
         "--distributed",
         metavar="HOST:PORT,PROCESSES,NUMBER",
@@ -45,6 +47,8 @@ def main(arguments: list[str]) -> int:
         if path is None:
             parser.error("the following arguments are required: --config")
         config = load_config(path, overrides)
+        if options.init_from:
+            config.run.init_from = str(options.init_from)
     except ConfigError as error:
         return _refuse(error)
 
@@ -79,7 +83,7 @@ def main(arguments: list[str]) -> int:
     except runner.ContactOverflowError as error:
         print(f"stopped: {error}", file=sys.stderr)
         return 4
-    except (runner.ResumeError, runner.CheckpointError, runner.DeviceError) as error:
+    except (runner.ResumeError, runner.CheckpointError, runner.DeviceError, runner.InitError) as error:
         return _refuse(error)
     return 0
 

@@ -144,7 +144,7 @@ def test_a_new_record_replaces_the_one_of_its_point(tmp_path: Path) -> None:
 def test_the_configuration_hash_ignores_engine_worlds_and_run_but_nothing_else() -> None:
     base = load_config(ROOT / "configs" / "ballplay.py", check=False)
     same = [("physics.engine", "mujoco"), ("ppo.num_envs", "64"), ("run.seed", "3")]
-    other = [("scene.iterations", "3"), ("ppo.horizon", "16"), ("motion.path", "set_shot")]
+    other = [("scene.iterations", "3"), ("ppo.horizon", "64"), ("motion.path", "set_shot")]
 
     def digest(*overrides: tuple[str, str]) -> str:
         config = load_config(ROOT / "configs" / "ballplay.py", overrides, check=False)

@@ -26,12 +26,12 @@ def test_presets_are_valid_and_survive_a_config(preset):
 
 
 def test_indivisible_batch_names_the_numbers_and_the_nearest_that_fit():
-    with pytest.raises(ValueError, match=r"100 × 32 = 3200.*minibatch_size 1000.*800 or 1600"):
+    with pytest.raises(ValueError, match=r"100 × 16 = 1600.*minibatch_size 1000.*800 or 1600"):
         validate(default_ppo(num_envs=100, minibatch_size=1000))
 
 
 def test_minibatch_larger_than_the_batch_is_refused():
-    with pytest.raises(ValueError, match=r"nearest that fit are 256$"):
+    with pytest.raises(ValueError, match=r"nearest that fit are 128$"):
         validate(default_ppo(num_envs=8, minibatch_size=16384))
 
 

@@ -18,6 +18,8 @@ def run_defaults(**changes: object) -> ConfigDict:
             "seeds": 1,
             # Devices that share `ppo.num_envs` worlds: 0 is all that JAX sees (docs/scaling.md).
             "devices": 0,
+            # A run's folder or a policy's .npz to start from (`learning.inherit`); empty: from the seed alone.
+            "init_from": "",
             "total_env_steps": 40_000_000,
             # Ends the run, saved and resumable, after this wall time; 0 is no limit.
             "max_minutes": 0.0,

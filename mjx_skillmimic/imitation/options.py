@@ -10,6 +10,8 @@ import dataclasses
 import math
 from typing import Any, Literal, get_args, get_type_hints
 
+from mjx_skillmimic.imitation.combination import Combination
+
 
 def check_choices(options: Any) -> None:
     """Raises ValueError where a Literal field holds something else, naming the field, the value and the choices."""
@@ -46,6 +48,10 @@ class ObservationOptions:
     force_scale: float = 0.01
     # Width of the one-hot skill label. Both: 64, part of the published 902 columns.
     num_skills: int = 64
+    # What the critic sees. reference: "policy", the observation. default: "reference" adds the distance to the
+    # reference frame that is rewarded next (`privileged.privileged_layout`), which the policy never sees: a value then
+    # belongs to one frame of the clip and not to all that look alike. The largest gain of docs/learning.md.
+    critic: Literal["policy", "reference"] = "reference"
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -53,7 +59,7 @@ class ObservationOptions:
 
     @classmethod
     def reference(cls) -> ObservationOptions:
-        return cls(force_frame="world", force_clip=None, force_scale=1.0)
+        return cls(force_frame="world", force_clip=None, force_scale=1.0, critic="policy")
 
     @classmethod
     def default(cls) -> ObservationOptions:
@@ -88,6 +94,9 @@ class RewardOptions:
     body_force_threshold: float = 0.1
     # Threshold in N of the horizontal components of the ball's net force for the node flag "ball". Both: 0.1.
     object_force_threshold: float = 0.1
+    # What becomes of the factors. Both: "product". "sum" (the paper's Table 1, "w/o multiplication") and "deepmimic"
+    # (after its Table 2) are there to compare with (`combination`, docs/ablations.md).
+    combine: Combination = "product"
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -125,13 +134,12 @@ class TerminationOptions:
     # Where the time-out lies. Both: "clip", the end of the drawn window, min(episode_length, frames left). "fixed":
     # `episode_length` whatever the clip, the published test mode with an explicit length [25].
     time_out: Literal["clip", "fixed"] = "clip"
-    # Distance in m of ball and reference ball that ends the episode. reference: None. default: 0.6: a lost ball cannot
-    # be won back within 1 s, and the samples after it teach little (measured, together with an adaptive learning rate:
-    # lay-up reward 0.48 -> 0.60).
-    object_distance: float | None = 0.6
-    # Mean distance in m of root and 17 key bodies to the reference that ends the episode. Both: None; 0.5 made the
-    # lay-up worse (0.52) and falls end by height anyway.
-    body_distance: float | None = None
+    # Distance in m of ball and reference ball that ends the episode. reference: None. default: 0.35: a lost ball cannot
+    # be won back within 1 s, and the samples after it teach little (docs/learning.md).
+    object_distance: float | None = 0.35
+    # Mean distance in m of root and 17 key bodies to the reference that ends the episode. reference: None. default:
+    # 0.3, for the same reason.
+    body_distance: float | None = 0.3
 
     def __post_init__(self) -> None:
         check_choices(self)

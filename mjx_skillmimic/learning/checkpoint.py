@@ -6,7 +6,7 @@ that no checkpoint library knows. The record names each leaf, so a tree of anoth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,14 +28,16 @@ class Checkpoints:
     """The checkpoints of one run in a folder, the last `keep` and every multiple of `keep_every` (0: none) iterations.
 
     A checkpoint is written under a temporary name and renamed when it is whole, so that what is listed is complete.
+    read_only: the folder is there and stays as it is, even while another process writes checkpoints into it.
     """
 
-    def __init__(self, folder: Path, keep: int = 3, keep_every: int = 0) -> None:
+    def __init__(self, folder: Path, keep: int = 3, keep_every: int = 0, read_only: bool = False) -> None:
         import orbax.checkpoint as ocp
 
         self._ocp = ocp
         self.folder = Path(folder).absolute()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not read_only:
+            self.folder.mkdir(parents=True, exist_ok=True)
         own = jax.process_index()
         alone = ocp.options.MultiprocessingOptions(
             primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process{own}"
@@ -43,9 +45,10 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(
             self.folder,
             options=ocp.CheckpointManagerOptions(
-                max_to_keep=keep,
+                max_to_keep=None if read_only else keep,
                 keep_period=keep_every or None,
-                cleanup_tmp_directories=True,
+                cleanup_tmp_directories=not read_only,
+                read_only=read_only,
                 enable_async_checkpointing=False,
                 create=False,
                 # Each process reads by itself, and only the first one writes.
@@ -113,19 +116,30 @@ class Checkpoints:
         stored = self.record(iteration)["leaves"]
         paths, structure = jax.tree_util.tree_flatten_with_path(template)
         _compare([(jax.tree_util.keystr(path), leaf) for path, leaf in paths], stored, self.folder / str(iteration))
-        targets = {
-            f"{position:05d}": np.empty(leaf["shape"], leaf["dtype"])
-            for position, leaf in enumerate(stored)
-            if not leaf["omitted"] and 0 not in leaf["shape"]
-        }
-        arrays = self._manager.restore(
-            iteration, args=self._ocp.args.Composite(**{_STATE: self._ocp.args.StandardRestore(targets)})
-        )[_STATE]
+        arrays = self._arrays(iteration, stored)
         leaves = [
             leaf if described["omitted"] else _to_device(described, arrays.get(f"{position:05d}"), leaf)
             for position, (described, (_, leaf)) in enumerate(zip(stored, paths, strict=True))
         ]
         return jax.tree_util.tree_unflatten(structure, leaves)
+
+    def read(self, iteration: int, prefixes: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """The stored arrays by path, of those whose path starts with one of `prefixes`."""
+        stored = self.record(iteration)["leaves"]
+        arrays = self._arrays(iteration, stored)
+        named = ((leaf["name"], arrays.get(f"{position:05d}")) for position, leaf in enumerate(stored))
+        return {name: array for name, array in named if array is not None and name.startswith(prefixes)}
+
+    def _arrays(self, iteration: int, stored: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+        """All arrays of a checkpoint by the number of their leaf."""
+        targets = {
+            f"{position:05d}": np.empty(leaf["shape"], leaf["dtype"])
+            for position, leaf in enumerate(stored)
+            if not leaf["omitted"] and 0 not in leaf["shape"]
+        }
+        return self._manager.restore(
+            iteration, args=self._ocp.args.Composite(**{_STATE: self._ocp.args.StandardRestore(targets)})
+        )[_STATE]
 
     def close(self) -> None:
         self._manager.close()
@@ -142,16 +156,18 @@ def _to_host(leaf: Any) -> tuple[dict[str, Any], np.ndarray]:
     return {"shape": list(array.shape), "dtype": str(array.dtype), "key": impl}, array
 
 
+def place(values: np.ndarray, template: Any) -> jax.Array:
+    """An array of these values on the devices that the template lies on."""
+    sharding = getattr(template, "sharding", None)
+    if isinstance(sharding, jax.sharding.NamedSharding):
+        return jax.make_array_from_callback(values.shape, sharding, lambda index: np.array(values[index]))
+    # A copy: on the CPU, XLA may otherwise alias memory that the reader frees or reuses.
+    return jnp.array(values, copy=True)
+
+
 def _to_device(described: Mapping[str, Any], array: np.ndarray | None, template: Any) -> jax.Array:
     """The stored values, on the devices that the template lies on, if it lies on several."""
-    values = np.zeros(described["shape"], described["dtype"]) if array is None else array
-    sharding = getattr(template, "sharding", None)
-    placed: jax.Array
-    if isinstance(sharding, jax.sharding.NamedSharding):
-        placed = jax.make_array_from_callback(values.shape, sharding, lambda index: np.array(values[index]))
-    else:
-        # A copy: on the CPU, XLA may otherwise alias memory that the reader frees or reuses.
-        placed = jnp.array(values, copy=True)
+    placed = place(np.zeros(described["shape"], described["dtype"]) if array is None else array, template)
     return jax.random.wrap_key_data(placed, impl=described["key"]) if described["key"] else placed
 
 

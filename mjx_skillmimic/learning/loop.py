@@ -13,36 +13,19 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from mjx_skillmimic.config import to_json
-from mjx_skillmimic.learning import compiling, describe, hosts, parallel, stops
+from mjx_skillmimic.learning import compiling, describe, hosts, origin, parallel, stops
 from mjx_skillmimic.learning.checkpoint import Checkpoints
 from mjx_skillmimic.learning.dump import dump_from_state, write_dump
 from mjx_skillmimic.learning.outputs import Hooks, Outputs, seed_folders
 from mjx_skillmimic.learning.progress import Progress, Row, duration
 from mjx_skillmimic.learning.rollout import Metrics
 from mjx_skillmimic.learning.signals import GracefulStop
-from mjx_skillmimic.learning.workdir import Workdir, check_resumable
+from mjx_skillmimic.learning.stops import RunResult
+from mjx_skillmimic.learning.workdir import Workdir
 
 # What checkpoints leave out: tables that `init` brings back, and all worlds when `run.checkpoint_env_state` is off.
 _SHARED = (".env_state.shared",)
 _WORLDS = (".env_state", ".episodes")
-
-
-@dataclasses.dataclass(frozen=True)
-class RunResult:
-    """How a run ended: reason "finished", "SIGINT", "SIGTERM" or "time", with its last state and metrics.
-
-    metrics: of the last iteration, means over the seeds.
-    """
-
-    reason: str
-    iteration: int
-    env_steps: int
-    state: Any
-    metrics: Mapping[str, float]
-
-    @property
-    def finished(self) -> bool:
-        return self.reason == "finished"
 
 
 class Loop:
@@ -81,29 +64,18 @@ class Loop:
         mesh = parallel.make_mesh(run.devices)
         self.checkpoints = Checkpoints(self.folder.checkpoints, run.checkpoint_keep, run.checkpoint_keep_every)
         self._open.append(self.checkpoints)
-        latest = self.checkpoints.latest() if resume else None
-        record = self.checkpoints.record(latest) if latest is not None else None
-        if record is not None:
-            check_resumable(record, self.config, self.description["motion_hash"])
+        begun = origin.find(self.config, self.checkpoints, resume, self.description["motion_hash"])
         self.program = parallel.assemble(make_train, self.env, self.config.ppo, mesh, self.seeds)
         members = seed_folders(self.folder, self.config) if hosts.is_primary() else []
         for folder, config in {self.folder: self.config, **dict(members)}.items() if members else ():
             folder.write_config(config, self.description)
         self.progress.message(describe.header(self.description, mesh.size if mesh else 1, self.seeds))
 
-        initialise = compiling.compile_init(self.program.init)
-        if latest is None or record is None:
-            self.state = initialise(self.program.keys(run.seed))
-            if resume:
-                self.progress.message("no checkpoint was written yet: starting from the beginning")
-        else:
-            # Other keys than the run began with: where episodes begin anew, they must not be those of its beginning.
-            template = initialise(self.program.keys(run.seed, latest))
-            self.state = self.checkpoints.restore(latest, template)
-            self.iteration = self.saved = latest
-            self.seconds, self.skipped = float(record["seconds"]), np.ones(self.seeds) * record["skipped"]
-            episodes = "" if record["env_state"] else ", with new episodes"
-            self.progress.message(f"resuming after iteration {latest} ({self.env_steps:,} env steps){episodes}")
+        self.state, messages = begun.state(self.program, self.checkpoints, self.config)
+        self.iteration, self.saved, self.seconds = begun.iteration, begun.saved, begun.seconds
+        self.skipped = begun.skipped(self.seeds)
+        for message in messages:
+            self.progress.message(message)
         began = time.monotonic()
         self.train_iteration = compiling.compile_iteration(self.program.train_iteration, self.state)
         self.progress.message(f"compiled in {time.monotonic() - began:.0f} s")

@@ -17,6 +17,7 @@ class Samples:
     """What the loss needs of B samples: obs (B, D) raw, action and old_mean (B, A), the rest (B,).
 
     old_neg_log_prob, old_mean: of the policy that acted. old_value, target: in the value normaliser's units.
+    privileged (B, P) raw: what only the critic sees, None if there is nothing.
     """
 
     obs: Array
@@ -26,6 +27,7 @@ class Samples:
     advantage: Array
     old_value: Array
     target: Array
+    privileged: Array | None = None
 
 
 def actor_loss(
@@ -61,11 +63,12 @@ def ppo_loss(
     old_log_std: Array,
     networks: Networks,
     options: PPOOptions,
+    privileged_moments: RunningMoments | None = None,
 ) -> tuple[Array, dict[str, Array]]:
     """actor + value_loss_coef·critic + bounds_loss_coef·bounds − entropy_coef·entropy, and the terms by name."""
     x = normalizer.normalize(obs_moments, batch.obs)
     mean, log_std = networks.act(params, x)
-    value = networks.value(params, x)
+    value = networks.value(params, x, normalizer.normalize_given(privileged_moments, batch.privileged))
     neg_log_prob = distributions.neg_log_prob(batch.action, mean, log_std)
     actor, clipped = actor_loss(
         batch.old_neg_log_prob, neg_log_prob, batch.advantage, options.clip_ratio, options.log_ratio_limit

@@ -95,12 +95,13 @@ class Critic(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Networks:
-    """The pair of modules and the sizes they were made for."""
+    """The pair of modules and the sizes they were made for; privileged_size: columns that only the critic sees."""
 
     actor: Actor
     critic: Critic
     obs_size: int
     action_size: int
+    privileged_size: int = 0
 
     def init(self, rng: Array, initial_action: Array | None = None) -> Params:
         """Parameters {"actor": …, "critic": …}; the mean's bias starts at `initial_action` (A,), else at zero.
@@ -115,6 +116,7 @@ class Networks:
             if bias.shape != (self.action_size,):
                 raise ValueError(f"initial_action has shape {bias.shape}, expected ({self.action_size},)")
             actor["params"]["mean"]["bias"] = bias
+        example = jnp.zeros((1, self.obs_size + self.privileged_size), jnp.float32)
         return {"actor": actor, "critic": self.critic.init(critic_rng, example)}
 
     def act(self, params: Params, x: Array) -> tuple[Array, Array]:
@@ -122,8 +124,10 @@ class Networks:
         mean, log_std = self.actor.apply(params["actor"], x)
         return jnp.asarray(mean), jnp.asarray(log_std)
 
-    def value(self, params: Params, x: Array) -> Array:
-        """Normalised value (...) of normalised observations x (..., D)."""
+    def value(self, params: Params, x: Array, privileged: Array | None = None) -> Array:
+        """Normalised value (...) of normalised observations x (..., D) and, if there are any, privileged (..., P)."""
+        if privileged is not None:
+            x = jnp.concatenate([x, privileged], axis=-1)
         return jnp.asarray(self.critic.apply(params["critic"], x))
 
 
@@ -139,7 +143,7 @@ def make_actor(options: PPOOptions, action_size: int) -> Actor:
     )
 
 
-def make_networks(options: PPOOptions, obs_size: int, action_size: int) -> Networks:
-    """Actor and critic of the configured widths for observations (D,) and actions (A,)."""
+def make_networks(options: PPOOptions, obs_size: int, action_size: int, privileged_size: int = 0) -> Networks:
+    """Actor and critic of the configured widths for observations (D,), actions (A,) and the critic's own (P,)."""
     critic = Critic(options.critic_hidden, options.compute_dtype)
-    return Networks(make_actor(options, action_size), critic, obs_size, action_size)
+    return Networks(make_actor(options, action_size), critic, obs_size, action_size, privileged_size)

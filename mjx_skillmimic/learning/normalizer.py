@@ -79,10 +79,22 @@ def merge(moments: RunningMoments, samples: Array, axis_name: str | None = None)
     )
 
 
+def merge_given(
+    moments: RunningMoments | None, samples: Array | None, axis_name: str | None = None
+) -> RunningMoments | None:
+    """`merge`, or None where there are neither statistics nor samples."""
+    return None if moments is None or samples is None else merge(moments, samples, axis_name)
+
+
 def normalize(moments: RunningMoments, x: Array) -> Array:
     """(x − mean)/√(var + 1e-5), clamped to ±5; x (..., D)."""
     centred = (x - moments.mean) - moments.mean_low
     return jnp.clip(centred / jnp.sqrt(moments.var + EPSILON), -LIMIT, LIMIT)
+
+
+def normalize_given(moments: RunningMoments | None, x: Array | None) -> Array | None:
+    """`normalize`, or None where there are neither statistics nor numbers."""
+    return None if moments is None or x is None else normalize(moments, x)
 
 
 def unnormalize(moments: RunningMoments, y: Array) -> Array:

@@ -30,7 +30,8 @@ class PPOOptions:
     policy.
     action_limit: actions given to the environment are clamped to ±this; densities are those of the unclamped sample.
     max_grad_norm: global-norm clipping, 0 = off. max_kl: gradient steps are left out while the minibatch's KL exceeds
-    it, 0 = off. kl_target, lr_factor, lr_min, lr_max, lr_interval: only for
+    it, 0 = off. critic_learning_rate: constant rate of the critic's parameters, which `max_kl` stops with the actor's;
+    0 = the actor's rate and its schedule. kl_target, lr_factor, lr_min, lr_max, lr_interval: only for
     "adaptive_kl": the rate is divided by lr_factor where the mean KL since the last decision exceeds 2·kl_target and
     multiplied where it is below kl_target/2. kl_epsilon: fudge inside `distributions.kl_divergence`.
     normalizer_update: "minibatch" merges every gradient minibatch before using it, so each sample counts num_epochs
@@ -62,6 +63,7 @@ class PPOOptions:
     action_limit: float = 1.0
 
     learning_rate: float = 2e-5
+    critic_learning_rate: float = 0.0
     lr_schedule: LearningRateSchedule = "constant"
     kl_target: float = 0.1
     lr_factor: float = 1.5
@@ -106,7 +108,15 @@ def reference_ppo(**changes: Any) -> PPOOptions:
 def default_ppo(**changes: Any) -> PPOOptions:
     """What we would defend; every difference from `reference_ppo` is listed in docs/learning_algorithm.md."""
     ours: dict[str, Any] = {
-        "num_envs": 4096,
+        # More worlds and shorter rollouts: more policies a second for the same number of samples.
+        "num_envs": 8192,
+        "horizon": 16,
+        # As good as six a sample, and cheaper.
+        "num_epochs": 3,
+        # Each step's reward judges what was just done; less of what follows is less noise in the advantages.
+        "discount": 0.96,
+        # With 156 coordinates most ratios leave 1 ± 0.2 at a KL of 0.1, and clipped samples teach nothing.
+        "clip_ratio": 0.4,
         # A policy of 156 coordinates moves far in KL for small changes of the mean: let the measured KL set the rate.
         "lr_schedule": "adaptive_kl",
         # Without it the KL of one iteration now and then runs away to 2-20 and costs millions of samples.
@@ -161,6 +171,7 @@ def validate(options: PPOOptions) -> None:
     unit, anything = (0.0, 1.0), (0.0, float("inf"))
     ranges = dict.fromkeys(("discount", "gae_lambda", "adam_beta1", "adam_beta2"), unit)
     ranges |= dict.fromkeys(("clip_ratio", "max_kl", "max_grad_norm", "value_loss_coef", "bounds_loss_coef"), anything)
+    ranges["critic_learning_rate"] = anything
     for name, (low, high) in ranges.items():
         if not low <= getattr(options, name) <= high:
             raise ValueError(f"{name} is {getattr(options, name)}, expected between {low} and {high}")

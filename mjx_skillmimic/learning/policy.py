@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ _FORMAT = "mjx_skillmimic policy"
 _VERSION = 1
 _HEADER = "header"
 _SIZES = ("obs_size", "action_size", "hidden", "action_limit")
+# What NumPy and the zip reader raise for files that are cut off, altered or of another kind.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, EOFError, KeyError)
 
 
 class PolicyFormatError(ValueError):
@@ -36,12 +40,14 @@ class PolicyFormatError(ValueError):
         self.path, self.found, self.expected = path, found, expected
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class PolicyBundle:
     """All that acting needs: the actor's parameters, the observation statistics and the sizes.
 
+    Called, it acts: `bundle(obs (..., D))` is the mean action (..., A), `bundle(obs, rng)` a sample; see `policy`.
+
     hidden: widths of the actor's hidden layers. action_limit: actions are clamped to ±this. metadata: anything that
-    JSON holds (task, clip, steps, commit …), for people.
+    JSON holds (task, clip, steps, commit …), for people; the model card of a shipped policy.
     """
 
     actor: Params
@@ -55,6 +61,9 @@ class PolicyBundle:
     def obs_size(self) -> int:
         """Width of the observation."""
         return int(self.moments.mean.shape[0])
+
+    def __call__(self, obs: Array, rng: Array | None = None) -> Array:
+        return self.policy(deterministic=rng is None)(jnp.asarray(obs), rng)
 
     def policy(self, deterministic: bool = True) -> Policy:
         """`fn(obs (..., D), rng) -> action (..., A)`, see `make_policy`."""
@@ -114,7 +123,7 @@ def load_policy(path: str | Path) -> PolicyBundle:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise PolicyFormatError(path, "a single array", "an .npz policy")
             arrays = {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
+    except _UNREADABLE as error:
         if isinstance(error, PolicyFormatError):
             raise
         raise PolicyFormatError(path, f"no readable .npz ({error})", "an .npz policy") from error
@@ -152,7 +161,16 @@ def _header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         raise PolicyFormatError(path, f"version {header.get('version')}", f"version {_VERSION}")
     if missing := [name for name in (*_SIZES, "metadata") if name not in header]:
         raise PolicyFormatError(path, f"a header without {', '.join(missing)}", "all sizes")
+    sizes = [header["obs_size"], header["action_size"], *_as_list(header["hidden"])]
+    if not all(type(size) is int and size > 0 for size in sizes) or type(header["action_limit"]) not in (int, float):
+        raise PolicyFormatError(path, f"sizes {', '.join(f'{n} {header[n]!r}' for n in _SIZES)}", "positive numbers")
+    if not isinstance(header["metadata"], dict):
+        raise PolicyFormatError(path, f"metadata of type {type(header['metadata']).__name__}", "an object")
     return header
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [None]
 
 
 def _array(path: Path, arrays: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:

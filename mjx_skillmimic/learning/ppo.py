@@ -16,7 +16,15 @@ from mjx_skillmimic.learning.losses import Samples
 from mjx_skillmimic.learning.networks import Networks, Params, make_networks
 from mjx_skillmimic.learning.normalizer import RunningMoments
 from mjx_skillmimic.learning.options import PPOOptions, from_mapping, validate
-from mjx_skillmimic.learning.rollout import BatchedEnv, Episodes, Metrics, Transitions, init_episodes, rollout
+from mjx_skillmimic.learning.rollout import (
+    BatchedEnv,
+    Episodes,
+    Metrics,
+    Transitions,
+    init_episodes,
+    privileged_size,
+    rollout,
+)
 from mjx_skillmimic.learning.update import Learner, make_optimizer, update
 
 
@@ -24,7 +32,8 @@ from mjx_skillmimic.learning.update import Learner, make_optimizer, update
 class TrainState:
     """Everything training needs to go on exactly: saving all leaves and continuing is bit for bit the same run.
 
-    obs_moments, value_moments: statistics of observations (D,) and values (1,). rng: a JAX key. env_state: the state of
+    obs_moments, value_moments: statistics of observations (D,) and values (1,); privileged_moments: of what only the
+    critic sees (P,), None where that is the observation alone. rng: a JAX key. env_state: the state of
     all worlds. iteration, gradient_steps, nonfinite_updates () int32: iterations made, gradient steps accepted and
     skipped. steps_high, steps_low () uint32: see `env_steps`. learning_rate () float32.
     """
@@ -42,6 +51,7 @@ class TrainState:
     steps_high: Array
     steps_low: Array
     learning_rate: Array
+    privileged_moments: RunningMoments | None = None
 
     @property
     def env_steps(self) -> int:
@@ -70,7 +80,7 @@ def make_train(
     """
     options = config if isinstance(config, PPOOptions) else from_mapping(config)
     validate(options)
-    networks = make_networks(options, env.observation_size, env.action_size)
+    networks = make_networks(options, env.observation_size, env.action_size, privileged_size(env))
     optimizer = make_optimizer(options)
     frozen = None if options.normalize_one_hot else one_hot_mask
 
@@ -90,13 +100,19 @@ def make_train(
             state.episodes,
             act_rng,
             axis_name,
+            state.privileged_moments,
         )
+        if adapt := getattr(env, "adapt", None):
+            env_state = adapt(env_state, axis_name)
         samples, value_moments, fit = prepare(transitions, state.value_moments, options, axis_name)
-        learner = Learner(state.params, state.opt_state, state.obs_moments, state.learning_rate)
+        learner = Learner(
+            state.params, state.opt_state, state.obs_moments, state.learning_rate, state.privileged_moments
+        )
         learner, losses = update(learner, samples, networks, optimizer, options, shuffle_rng, axis_name)
-        obs_moments = learner.obs_moments
+        obs_moments, privileged_moments = learner.obs_moments, learner.privileged_moments
         if options.normalizer_update == "rollout":
             obs_moments = normalizer.merge(obs_moments, transitions.obs, axis_name)
+            privileged_moments = normalizer.merge_given(privileged_moments, transitions.privileged, axis_name)
 
         metrics |= losses | fit | {"learning_rate": learner.learning_rate}
         metrics["action_std"] = jnp.mean(jnp.exp(learner.params["actor"]["params"]["log_std"]))
@@ -117,6 +133,7 @@ def make_train(
             steps_high=state.steps_high + (steps_low < state.steps_low).astype(jnp.uint32),
             steps_low=steps_low,
             learning_rate=learner.learning_rate,
+            privileged_moments=privileged_moments,
         ), metrics
 
     return init, train_iteration
@@ -183,6 +200,7 @@ def prepare(
         advantage=advantage,
         old_value=old_value,
         target=normalizer.normalize(value_moments, returns[..., None])[..., 0],
+        privileged=transitions.privileged,
     )
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), samples)
     return flat, value_moments, fit
@@ -202,8 +220,10 @@ def _init_state(
     params = networks.init(params_rng, initial_action)
     env_state = env.reset(axis.own_rows(jax.random.split(env_rng, options.num_envs), axis_name))
     obs_moments = normalizer.init(networks.obs_size, frozen)
+    privileged_moments = normalizer.init(networks.privileged_size) if networks.privileged_size else None
     if options.normalizer_warm_start:
         obs_moments = normalizer.merge(obs_moments, env_state.obs, axis_name)
+        privileged_moments = normalizer.merge_given(privileged_moments, env_state.info.get("privileged"), axis_name)
     return TrainState(
         params=params,
         opt_state=optimizer.init(params),
@@ -218,4 +238,5 @@ def _init_state(
         steps_high=jnp.zeros((), jnp.uint32),
         steps_low=jnp.zeros((), jnp.uint32),
         learning_rate=jnp.asarray(options.learning_rate, jnp.float32),
+        privileged_moments=privileged_moments,
     )

@@ -21,7 +21,11 @@ class BatchedEnv(Protocol):
     """N worlds that reset themselves; states carry obs (N, D), reward and done (N,) float32, metrics and info.
 
     After a step info holds "final_obs" (N, D), the observation before any reset, and "terminated" and "truncation"
-    (N,): 1 where the episode ended by a fall or by time; metrics are numbers a world, (N,).
+    (N,): 1 where the episode ended by a fall or by time; metrics are numbers a world, (N,). Where the environment
+    also has `adapt(state, axis_name)`, it is called after each rollout: only there may change what all worlds share.
+
+    An environment may have a `privileged_size` P > 0: info then always holds "privileged" (N, P), which belongs to obs,
+    and "final_privileged" (N, P), which belongs to final_obs; only the critic sees them.
     """
 
     @property
@@ -42,7 +46,7 @@ class Transitions:
     """A rollout: obs (T, N, D) once a step, action and mean (T, N, A), the rest (T, N).
 
     action: the unclamped sample that neg_log_prob belongs to. next_value: V of the observation before any reset,
-    zero after a fall. Values are in the units of the return.
+    zero after a fall. Values are in the units of the return. privileged (T, N, P): None where the environment has none.
     """
 
     obs: Array
@@ -53,6 +57,7 @@ class Transitions:
     done: Array
     value: Array
     next_value: Array
+    privileged: Array | None = None
 
 
 @struct.dataclass
@@ -66,6 +71,11 @@ class Episodes:
     episode_length: Array
     last_return: Array
     last_length: Array
+
+
+def privileged_size(env: BatchedEnv) -> int:
+    """Columns that only the critic sees, 0 where the environment does not speak of any."""
+    return int(getattr(env, "privileged_size", 0))
 
 
 def init_episodes(num_envs: int) -> Episodes:
@@ -89,21 +99,28 @@ def rollout(
     episodes: Episodes,
     rng: Array,
     axis_name: str | None = None,
+    privileged_moments: RunningMoments | None = None,
 ) -> tuple[Any, Episodes, Transitions, Metrics]:
     """Acts `options.horizon` steps with frozen parameters and statistics.
 
     axis_name: a mapped axis over which the worlds are split (`learning.axis`); the metrics are then those of all.
+    privileged_moments: statistics of what only the critic sees, None where it sees the observation alone.
 
     Returns the environment state and episode sums to continue from, the transitions, and metrics: every environment
     metric as "env/<name>" and the reward as means over steps and worlds; falls, time-outs and ended episodes as counts.
     """
 
-    def values(obs: Array) -> Array:
-        return normalizer.unnormalize(value_moments, networks.value(params, normalizer.normalize(obs_moments, obs)))
+    def values(obs: Array, privileged: Array | None) -> Array:
+        x = normalizer.normalize(obs_moments, obs)
+        extra = normalizer.normalize_given(privileged_moments, privileged)
+        return normalizer.unnormalize(value_moments, networks.value(params, x, extra))
+
+    def seen(info: dict[str, Array], name: str) -> Array | None:
+        return None if privileged_moments is None else info[name]
 
     def step(carry: tuple[Any, Episodes], key: Array) -> tuple[tuple[Any, Episodes], tuple[Transitions, Metrics]]:
         state, episodes = carry
-        obs = state.obs
+        obs, privileged = state.obs, seen(state.info, "privileged")
         mean, log_std = networks.act(params, normalizer.normalize(obs_moments, obs))
         action = distributions.sample(key, mean, log_std, axis_name)
         after = env.step(state, jnp.clip(action, -options.action_limit, options.action_limit))
@@ -115,9 +132,10 @@ def rollout(
             neg_log_prob=distributions.neg_log_prob(action, mean, log_std),
             reward=after.reward * options.reward_scale,
             done=after.done,
-            value=values(obs),
+            value=values(obs, privileged),
             # Selected, not multiplied: the final observation of a world that blew up may hold NaN.
-            next_value=jnp.where(ended > 0, 0.0, values(after.info["final_obs"])),
+            next_value=jnp.where(ended > 0, 0.0, values(after.info["final_obs"], seen(after.info, "final_privileged"))),
+            privileged=privileged,
         )
         episodes, metrics = _count(episodes, after)
         return (after, episodes), (transition, metrics)

@@ -7,14 +7,15 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mjx_skillmimic.learning import hosts, ppo
+from mjx_skillmimic.learning import hosts, inherit, ppo
 from mjx_skillmimic.learning.checkpoint import CheckpointError
-from mjx_skillmimic.learning.loop import Loop, RunResult
+from mjx_skillmimic.learning.inherit import InitError
+from mjx_skillmimic.learning.loop import Loop
 from mjx_skillmimic.learning.outputs import Hooks
 from mjx_skillmimic.learning.parallel import DeviceError, MakeTrain
 from mjx_skillmimic.learning.progress import Progress, Silent, make_progress
 from mjx_skillmimic.learning.signals import GracefulStop
-from mjx_skillmimic.learning.stops import ContactOverflowError, NonfiniteError
+from mjx_skillmimic.learning.stops import ContactOverflowError, NonfiniteError, RunResult
 from mjx_skillmimic.learning.workdir import ResumeError, Workdir
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ContactOverflowError",
     "DeviceError",
     "Hooks",
+    "InitError",
     "NonfiniteError",
     "ResumeError",
     "RunResult",
@@ -51,11 +53,14 @@ def run(
         ResumeError: before compiling, if the folder or the configuration do not allow the run.
         DeviceError: `run.devices` are not there, or worlds and minibatches do not split over them.
         CheckpointError: the checkpoint's state does not fit.
+        InitError: `run.init_from` is not there, does not fit, or lies in the work folder.
         NonfiniteError: too many worlds or updates were non-finite; with a dump.
         ContactOverflowError: the engine lost more contacts than `run.max_overflow_fraction` allows; saved.
         Exception: whatever the evaluation raises, after saving.
     """
     folder = Workdir(Path(workdir))
+    if not resume and (source := config.run.get("init_from", "")):
+        inherit.check(Path(source), folder.root)
     if hosts.is_primary():
         folder.prepare(resume=resume, overwrite=overwrite)
     hosts.wait("work folder prepared")

@@ -16,6 +16,7 @@ from jax import Array
 from jax.custom_batching import custom_vmap
 
 from mjx_skillmimic.learning.ppo import Init, TrainIteration
+from mjx_skillmimic.learning.rollout import privileged_size
 
 # Where in a training state leaves may be common to all seeds.
 _COMMON = ".env_state"
@@ -25,8 +26,15 @@ class FoldedEnv:
     """A `BatchedEnv` that `jax.vmap` turns into one with S·N worlds."""
 
     def __init__(self, env: Any) -> None:
+        """Raises ValueError for an environment whose `adapt` changes what all worlds share."""
+        if getattr(env, "adapts", False):
+            raise ValueError(
+                "the environment adapts where episodes start to one policy (start.sampling = 'failure'): "
+                "expected one seed (run.seeds = 1), got several"
+            )
         self._env = env
         self.observation_size, self.action_size = env.observation_size, env.action_size
+        self.privileged_size = privileged_size(env)
 
     def reset(self, rng: Array) -> Any:
         """State of N worlds from N random keys."""

@@ -1,9 +1,11 @@
-"""Reasons to end a run by itself: too much non-finite, contacts lost for want of room."""
+"""How a run ended, and reasons to end it by itself: too much non-finite, contacts lost for want of room."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -13,6 +15,24 @@ MORE_ROOM = (
     "the same command with --resume continues, with more room or with --config.run.max_overflow_fraction=1, which "
     "takes any loss"
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """How a run ended: reason "finished", "SIGINT", "SIGTERM" or "time", with its last state and metrics.
+
+    metrics: of the last iteration, means over the seeds.
+    """
+
+    reason: str
+    iteration: int
+    env_steps: int
+    state: Any
+    metrics: Mapping[str, float]
+
+    @property
+    def finished(self) -> bool:
+        return self.reason == "finished"
 
 
 class NonfiniteError(RuntimeError):

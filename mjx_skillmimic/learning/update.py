@@ -20,12 +20,16 @@ from mjx_skillmimic.learning.rollout import Metrics
 
 @struct.dataclass
 class Learner:
-    """What gradient steps change: parameters, Adam's moments, observation statistics, learning rate ()."""
+    """What gradient steps change: parameters, Adam's moments, statistics of the observations, learning rate ().
+
+    privileged_moments: of what only the critic sees, None where it sees the observation alone.
+    """
 
     params: Params
     opt_state: Any
     obs_moments: RunningMoments
     learning_rate: Array
+    privileged_moments: RunningMoments | None = None
 
 
 def make_optimizer(options: PPOOptions) -> optax.GradientTransformation:
@@ -91,21 +95,24 @@ def gradient_step(
 
     With a non-finite loss or gradient nothing changes and "accepted" is 0. Nor does it where the policy is farther than
     `max_kl` from the one that acted ("applied" is 0): beyond that the ratios of a few samples dominate the gradient
-    and each step makes the next one worse.
+    and each step makes the next one worse. The critic stops with the actor, whatever its rate: they share Adam's count.
     """
-    moments = learner.obs_moments
+    moments, extra = learner.obs_moments, learner.privileged_moments
     if options.normalizer_update == "minibatch":
         moments = normalizer.merge(moments, batch.obs, axis_name)
+        extra = normalizer.merge_given(extra, batch.privileged, axis_name)
     (total, terms), gradients = jax.value_and_grad(ppo_loss, has_aux=True)(
-        learner.params, batch, moments, old_log_std, networks, options
+        learner.params, batch, moments, old_log_std, networks, options, extra
     )
     total, terms, gradients = axis.mean((total, terms, gradients), axis_name)
     norm = optax.global_norm(gradients)
     accepted = jnp.isfinite(total) & jnp.isfinite(norm)
     applied = accepted & (terms["kl"] <= options.max_kl) if options.max_kl else accepted
     direction, opt_state = optimizer.update(gradients, learner.opt_state)
-    params = optax.apply_updates(learner.params, jax.tree.map(lambda step: -learner.learning_rate * step, direction))
-    proposed = Learner(params, opt_state, moments, learner.learning_rate)
+    rates = {"actor": learner.learning_rate, "critic": options.critic_learning_rate or learner.learning_rate}
+    steps = {part: jax.tree.map(lambda step, rate=rate: -rate * step, direction[part]) for part, rate in rates.items()}
+    params = optax.apply_updates(learner.params, steps)
+    proposed = Learner(params, opt_state, moments, learner.learning_rate, extra)
     learner = jax.tree.map(lambda new, old: jnp.where(applied, new, old), proposed, learner)
     return learner, {
         **terms,

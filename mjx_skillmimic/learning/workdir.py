@@ -12,10 +12,33 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mjx_skillmimic.config import differences, to_json
+from mjx_skillmimic.config.compare import ABSENT
 from mjx_skillmimic.config.errors import nearest
 
 # Sections that do not change what is learned; `run.seed`, `run.seeds` and a motion whose content has no hash do.
 FREE_ON_RESUME = ("run", "eval", "video", "render", "physics.options")
+# Options that came later, with the values that say what runs did before.
+SINCE = {
+    "observation.critic": "policy",
+    "ppo.critic_learning_rate": 0.0,
+    "reward.combine": "product",
+    "start.failure_power": 2.0,
+    "start.placement_probability": 0.0,
+    "start.placement_radius": 1.0,
+    "start.placement_speed": 0.4,
+    "start.placement_turn": 1.0,
+    "start.placement_turn_rate": 0.5,
+    "start.prioritise_labels": False,
+    "start.sampling": "uniform",
+    "start.score_rate": 0.05,
+    "start.seam_distance": 0.35,
+    "start.seam_probability": 0.0,
+    "start.transition_distance": 0.3,
+    "start.transition_probability": 0.0,
+    "start.uniform_share": 0.25,
+    "weights.ee": 0.0,
+    "weights.root": 0.0,
+}
 _OUTPUTS = (
     "config.json",
     "run.json",
@@ -113,7 +136,7 @@ def check_resumable(record: Mapping[str, Any], config: ConfigDict, motion_hash: 
     # Equal content may have moved to another place.
     free = FREE_ON_RESUME + (("motion.path",) if motion_hash else ())
     old, new = dict(record["config"]), json.loads(to_json(config))
-    changed = differences(old, new, free=free)
+    changed = [d for d in differences(old, new, free=free) if d.old != ABSENT or d.new != SINCE.get(d.key, ABSENT)]
     # Runs of before there were several seeds had one.
     begun = {"seeds": 1, **old.get("run", {})}
     changed += [d for d in differences(begun, new.get("run", {})) if d.key in ("seed", "seeds")]
