@@ -108,7 +108,8 @@ def test_a_fixed_start_frame_is_kept(asked: int):
     config = ballplay.config("reference", start__frame=asked)
     clips = library.load_clips(["chest_pass", "throw_catch"])
     env = BallPlay(config, clips)
-    rng, clip, frame = jax.jit(env._draw)(env.tables, keys(0))
+    rng, info, _ = jax.jit(env.episodes.draw)(env.tables, None, keys(0))
+    clip, frame = info["clip"], info["frame"]
     lengths = np.array([c.num_frames for c in clips])
     assert set(np.asarray(clip)) == {0, 1}
     np.testing.assert_array_equal(frame, np.minimum(asked, lengths[clip] - 2))

@@ -38,7 +38,7 @@ class Recorded:
 
 def record(preset: str) -> Recorded:
     compiled = getattr(ballplay, preset)()
-    state = compiled.start(CLIP[preset], 10 + np.arange(WORLDS))
+    state = compiled.start(CLIP[preset], 30 + np.arange(WORLDS))
     to_bodies = jax.jit(compiled.env.body_state)
     host = lambda tree: jax.tree.map(lambda x: np.asarray(x, np.float64), tree)  # noqa: E731
     found = Recorded(compiled, np.asarray(state.info["frame"]), [host(to_bodies(state.data))], [], [], [])

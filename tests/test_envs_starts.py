@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mjx_skillmimic.envs.ball_play import BallPlay, Tables
+from mjx_skillmimic.envs.ball_play import BallPlay
+from mjx_skillmimic.envs.episodes import Tables
 from mjx_skillmimic.motion import library
 from mjx_skillmimic.motion.table import FIRST_START
 from tests import ballplay

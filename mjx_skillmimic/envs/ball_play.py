@@ -10,30 +10,22 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from flax import struct
 
-from mjx_skillmimic.envs import nonfinite, options, starts
+from mjx_skillmimic.envs import nonfinite, options
+from mjx_skillmimic.envs.episodes import EpisodeLaw, Tables, build_tables
 from mjx_skillmimic.envs.state import State
-from mjx_skillmimic.imitation import actions, contact_graph, observation, termination
+from mjx_skillmimic.imitation import actions, contact_graph, observation, privileged, termination
 from mjx_skillmimic.imitation.features import simulated_features
 from mjx_skillmimic.imitation.reward import check_weights, imitation_reward
 from mjx_skillmimic.model.humanoid import NUM_DOFS
 from mjx_skillmimic.model.scene import build_scene
-from mjx_skillmimic.motion import library, table
+from mjx_skillmimic.motion import library
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.features import Features
 from mjx_skillmimic.physics.base import BodyState, PhysicsState
 from mjx_skillmimic.physics.registry import make_physics, resolve_engine
 from mjx_skillmimic.physics.state import body_state
 from mjx_skillmimic.rotations import Array
-
-
-@struct.dataclass
-class Tables:
-    """What all worlds share: the reference of every frame, and the state to start from on it."""
-
-    motions: table.MotionTable
-    starts: starts.Starts
 
 
 class BallPlay:
@@ -63,8 +55,7 @@ class BallPlay:
             FileNotFoundError, MotionFormatError: the clips cannot be read.
             ValueError: options that cannot work, or clips of another frame rate than the control rate.
         """
-        chosen = options.from_config(config)
-        engine = resolve_engine(config.physics.engine)
+        chosen, engine = options.from_config(config), resolve_engine(config.physics.engine)
         if chosen.scene.feet == "auto" and engine == "mjx-jax":
             # Its boxes meet the floor in other points than those of the other engines (docs/physics.md).
             chosen = chosen._replace(scene=dataclasses.replace(chosen.scene, feet="corners"))
@@ -75,32 +66,19 @@ class BallPlay:
         self.options = chosen
         check_weights(chosen.weights, chosen.reward)
         self.layout = observation.observation_layout(chosen.observation)
-        self.tables = tables or self._build_tables()
+        self.episodes = EpisodeLaw(chosen)
+        self.tables = self.episodes.complete(tables or build_tables(self.clips, self.scene, chosen))
         dof_pos = np.asarray(self.tables.motions.reference.dof_pos)
         self.initial_action = actions.initial_action(dof_pos, chosen.action)
-
-    def _build_tables(self) -> Tables:
-        chosen = self.options
-        rate = 1.0 / self.scene.control_dt
-        if slow := [clip for clip in self.clips if abs(clip.fps - rate) > 1e-3 * rate]:
-            raise ValueError(
-                f"clip {slow[0].name} has {slow[0].fps:g} fps, but the environment acts at {rate:g} Hz "
-                "(1 / (scene.timestep × scene.substeps)): resample the clip or change these"
-            )
-        motions = table.build_table(
-            self.clips,
-            self.scene.skeleton,
-            key_bodies=chosen.motion.key_bodies,
-            pick_weight=chosen.motion.pick_weight,
-        )
-        # A start must not kick the ball whether the policy begins with the zero action or near the clips' pose.
-        initial = actions.initial_action(np.asarray(motions.reference.dof_pos), chosen.action)
-        targets = actions.pd_targets(np.stack([np.zeros_like(initial), initial]), chosen.action)
-        return Tables(motions, starts.build_starts(self.scene, motions, chosen.start, targets))
 
     @property
     def observation_size(self) -> int:
         return self.layout.size
+
+    @property
+    def privileged_size(self) -> int:
+        """Width of `info["privileged"]` and `info["final_privileged"]`, seen by the critic alone; 0: there are none."""
+        return privileged.privileged_layout().size if self.options.observation.critic == "reference" else 0
 
     @property
     def one_hot_mask(self) -> np.ndarray:
@@ -111,22 +89,27 @@ class BallPlay:
 
     def reset(self, rng: Array) -> State:
         """N worlds on freshly drawn clips and frames. rng: (N,) keys."""
-        rng, clip, frame = self._draw(self.tables, rng)
-        return self.begin(self.tables, rng, clip, frame)
+        curriculum = self.episodes.new_curriculum(self.tables)
+        return self._begin(self.tables, curriculum, *self.episodes.draw(self.tables, curriculum, rng))
 
     def begin(self, tables: Tables, rng: Array, clip: Array, frame: Array) -> State:
         """Worlds that start on chosen frames: rng (N,) keys for later resets, clip and frame (N,) int."""
-        info, row = self._episode(tables, clip, frame)
-        body = tables.starts.body_state(row)
+        curriculum = self.episodes.new_curriculum(tables)
+        return self._begin(tables, curriculum, rng, *self.episodes.chosen(tables, clip, frame))
+
+    def _begin(self, tables: Tables, curriculum: Any, rng: Array, info: dict[str, Any], row: Array) -> State:
+        """Worlds with keys `rng` (N,) for later resets and episodes `info` that start in the states `row` (N,)."""
+        qpos, qvel, body = self.episodes.start_state(tables, info, row)
         info |= _memory(body)
-        data = self.physics.init(tables.starts.qpos[row], tables.starts.qvel[row])
-        obs = self._observe(body, info["skill"])
+        data, obs = self.physics.init(qpos, qvel), self._observe(body, info["skill"])
         zero = jnp.zeros(obs.shape[0], jnp.float32)
         metrics = jax.tree.map(jnp.zeros_like, self._evaluate(tables, body, info)[1])
         metrics |= {"overflow": zero, "nonfinite": zero}
-        info |= {"rng": rng, "final_obs": obs, "truncation": zero, "terminated": zero}
-        info |= {"nonfinite": nonfinite.start_record(data.qpos, data.qvel, NUM_DOFS)}
-        return State(data, obs, zero, zero, metrics, info, tables)
+        failed = nonfinite.start_record(data.qpos, data.qvel, NUM_DOFS)
+        info |= {"rng": rng, "final_obs": obs, "truncation": zero, "terminated": zero, "nonfinite": failed}
+        info |= self.episodes.nothing_finished(obs.shape[0])
+        info |= self._privileged(tables, body, info, "privileged", "final_privileged")
+        return State(data, obs, zero, zero, metrics, info, tables, curriculum)
 
     def step(self, state: State, action: Array) -> State:
         """One control step of 1/60 s; worlds that end are drawn anew."""
@@ -144,7 +127,10 @@ class BallPlay:
         truncated = ending.truncated & finite
         lost = (data.overflow > state.data.overflow) & finite
         metrics |= {"overflow": lost.astype(jnp.float32), "nonfinite": (~finite).astype(jnp.float32)}
-        info |= self._remember(body, info) | {
+        info |= {
+            # What the next step's reward needs of this one.
+            "features": simulated_features(body, info["progress"], self.options.reward),
+            "previous_dof_vel": info["features"].dof_vel,
             "final_obs": self._observe(body, info["skill"]),
             "terminated": terminated.astype(jnp.float32),
             "truncation": truncated.astype(jnp.float32),
@@ -152,11 +138,28 @@ class BallPlay:
                 state.info["nonfinite"], ~finite, state.data.qpos, state.data.qvel, target
             ),
         }
+        info |= self._privileged(tables, body, info, "privileged", "final_privileged")
         done = terminated | truncated
-        ended = State(
-            data, info["final_obs"], jnp.where(finite, reward, 0.0), done.astype(jnp.float32), metrics, info, tables
-        )
+        reward = jnp.where(finite, reward, 0.0)
+        info |= self.episodes.record_step(info, reward, done)
+        over = done.astype(jnp.float32)
+        ended = State(data, info["final_obs"], reward, over, metrics, info, tables, state.curriculum)
         return self._restart(ended, done)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the law of start frames follows the policy: `adapt` must be called once a training iteration."""
+        return self.episodes.adapts
+
+    def adapt(self, state: State, axis_name: str | None = None) -> State:
+        """The state with the law of start frames after the episodes that ended; itself under the uniform law.
+
+        axis_name: a mapped axis over which the worlds are split; all its members come to the same law.
+        """
+        if not self.adapts:
+            return state
+        law, finished = self.episodes.adapt(state.shared, state.curriculum, state.info["finished"], axis_name)
+        return dataclasses.replace(state, info=state.info | {"finished": finished}, curriculum=law)
 
     def body_state(self, data: PhysicsState) -> BodyState:
         """The named state of the physics."""
@@ -164,54 +167,31 @@ class BallPlay:
 
     def reference(self, tables: Tables, info: dict[str, Array]) -> Features:
         """The reference rows (N,) that belong to the worlds' present `progress`."""
-        frame = info["frame"] + info["progress"]
-        end = info["frame"] + info["episode_length"]
-        return table.features(tables.motions, info["clip"], frame, pad=self.options.motion.pad, end=end)
+        return self.episodes.reference(tables, info)
 
     def _restart(self, state: State, done: Array) -> State:
         """Puts the worlds of `done` (N,) on new clips and frames."""
         tables = state.shared
-        rng, clip, frame = self._draw(tables, state.info["rng"])
-        drawn, row = self._episode(tables, clip, frame)
-        start = tables.starts.body_state(row)
-        drawn |= {"rng": rng, **_memory(start)}
+        rng, drawn, row = self.episodes.draw(tables, state.curriculum, state.info["rng"])
+        qpos, qvel, start = self.episodes.start_state(tables, drawn, row)
+        drawn |= {"rng": rng, **_memory(start), **self._privileged(tables, start, drawn, "privileged")}
         old = {name: state.info[name] for name in drawn}
         fresh = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), drawn, old)
         obs = jnp.where(done[:, None], self._observe(start, drawn["skill"]), state.obs)
-        data = self.physics.reset(state.data, done, tables.starts.qpos[row], tables.starts.qvel[row])
+        data = self.physics.reset(state.data, done, qpos, qvel)
         return dataclasses.replace(state, data=data, obs=obs, info=state.info | fresh)
-
-    def _draw(self, tables: Tables, rng: Array) -> tuple[Array, Array, Array]:
-        """Next keys, clips and start frames of worlds with keys (N,)."""
-        fixed = self.options.start.frame
-
-        def one(key: Array) -> tuple[Array, Array, Array]:
-            following, now = jax.random.split(key)
-            return following, *table.sample(tables.motions, now, start=fixed)
-
-        rng, clip, frame = jax.vmap(one)(rng)
-        return rng, clip, frame if fixed is not None else tables.starts.frame[table.rows(tables.motions, clip, frame)]
-
-    def _episode(self, tables: Tables, clip: Array, frame: Array) -> tuple[dict[str, Array], Array]:
-        """What `info` keeps of an episode, and the row of its start state."""
-        limit = self.options.termination.episode_length
-        info = {
-            "clip": clip,
-            "frame": frame,
-            "progress": jnp.zeros(clip.shape, jnp.int32),
-            "episode_length": table.episode_length(tables.motions, clip, frame, limit),
-            "skill": tables.motions.skills[clip],
-        }
-        return info, table.rows(tables.motions, clip, frame)
 
     def _observe(self, body: BodyState, skill: Array) -> Array:
         one_hot = observation.skill_one_hot(skill, self.options.observation.num_skills)
         return observation.observe(body, one_hot, self.options.observation)
 
-    def _remember(self, body: BodyState, info: dict[str, Any]) -> dict[str, Any]:
-        """What the next step's reward needs of this one."""
-        features = simulated_features(body, info["progress"], self.options.reward)
-        return {"features": features, "previous_dof_vel": info["features"].dof_vel}
+    def _privileged(self, tables: Tables, body: BodyState, info: dict[str, Any], *names: str) -> dict[str, Array]:
+        """Under each of the names what only the critic sees (N, privileged_size); nothing where that is off."""
+        if not self.privileged_size:
+            return {}
+        contact = self.episodes.contact_ahead(tables, info, privileged.LOOKAHEAD)
+        following, left = self.episodes.following(tables, info), self.episodes.steps_left(info)
+        return dict.fromkeys(names, privileged.privileged(body, following, contact, left))
 
     def _evaluate(self, tables: Tables, body: BodyState, info: dict[str, Any]) -> tuple[Array, dict[str, Array]]:
         """Reward and logged quantities of the state reached at `info["progress"]`; `info` remembers the one before."""

@@ -111,6 +111,8 @@ def _check_environment(config: ml_collections.ConfigDict) -> Iterator[str]:
             kind(**config[name])
         except (TypeError, ValueError) as error:
             yield f"{name}: {error}"
+    if config.start.get("sampling") == "failure" and "run" in config and config.run.get("seeds", 1) > 1:
+        yield f"start.sampling = 'failure' follows one policy: expected run.seeds = 1, found {config.run.seeds}"
 
 
 # Options that may also be None need a placeholder that knows their type, or an override could not set them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,18 @@ class StartOptions:
     `model.depenetrate.StartOptions`; `reference` corrects nothing. max_kick: m/s; with it every start is simulated for
     one control step when the environment is built (MuJoCo C); the ball gets more clearance where its speed would leave
     the clip's by more, and episodes drawn on a frame where no clearance helps start on the nearest one that does.
+
+    sampling: "uniform" over the frames of the drawn clip, as published; "failure" more often where episodes score
+    badly (`envs.sampling`), by score^`failure_power`, mixed with `uniform_share` of the uniform law; a finished episode
+    moves the score of its bin by `score_rate`; `prioritise_labels` draws labels and clips that way as well.
+    transition_probability: of an episode that starts in a frame of one clip and imitates another label's clip from a
+    frame nearer than `transition_distance` m (`envs.transitions`).
+    placement_probability: of an episode that starts before a ball on the floor is touched, and finds it elsewhere:
+    turned by up to `placement_turn` rad about the person and shifted by up to `placement_radius` m, with a reference
+    that takes these up at a mean of no more than `placement_turn_rate` rad/s and `placement_speed` m/s
+    (`envs.placement`).
+    seam_probability: of an episode that goes on behind the end of its clip on a frame of the same label nearer than
+    `seam_distance` m (`envs.seams`).
     """
 
     frame: int | None = None
@@ -45,10 +57,42 @@ class StartOptions:
     slop: float = 0.002
     max_push: float = 0.12
     max_kick: float | None = 0.5
+    sampling: Literal["uniform", "failure"] = "uniform"
+    failure_power: float = 2.0
+    uniform_share: float = 0.25
+    score_rate: float = 0.05
+    prioritise_labels: bool = False
+    transition_probability: float = 0.0
+    transition_distance: float = 0.3
+    placement_probability: float = 0.0
+    placement_turn: float = 1.0
+    placement_turn_rate: float = 0.5
+    placement_radius: float = 1.0
+    placement_speed: float = 0.4
+    seam_probability: float = 0.0
+    seam_distance: float = 0.35
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_positive(self, "max_joint_speed", "max_push", "max_kick")
+        check_positive(self, "max_joint_speed", "max_push", "max_kick", "failure_power", "transition_distance")
+        check_positive(self, "placement_turn_rate", "placement_speed", "seam_distance")
+        for name, lowest in (
+            ("uniform_share", "(0"),
+            ("score_rate", "(0"),
+            ("transition_probability", "[0"),
+            ("placement_probability", "[0"),
+            ("seam_probability", "[0"),
+        ):
+            value = getattr(self, name)
+            if not 0 <= value <= 1 or (value == 0 and lowest == "(0"):
+                raise ValueError(f"StartOptions.{name}: expected a number in {lowest}, 1], got {value!r}")
+        for name in ("placement_turn", "placement_radius"):
+            if not (value := getattr(self, name)) >= 0:
+                raise ValueError(f"StartOptions.{name}: expected zero or a positive number, got {value!r}")
+        if self.sampling != "uniform" and self.frame is not None:
+            raise ValueError(
+                f"StartOptions.sampling: {self.sampling!r} draws start frames, but frame fixes them at {self.frame}"
+            )
 
     @classmethod
     def reference(cls) -> StartOptions:

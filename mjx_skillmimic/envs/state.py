@@ -20,6 +20,8 @@ class State:
     observation before an automatic reset, equal to `obs` in worlds that go on. shared: arrays that all worlds read and
     no step changes (motion table, start states); they travel in the state because a jitted function that closed over
     them would carry them as constants in its program. Checkpoints may leave `shared` out: `reset` brings it back.
+    curriculum: what an environment learns about where episodes should start, the same for all worlds; no step changes
+    it, the environment's `adapt` does.
     """
 
     data: PhysicsState
@@ -29,3 +31,4 @@ class State:
     metrics: dict[str, Array]
     info: dict[str, Any]
     shared: Any = None
+    curriculum: Any = None

@@ -15,6 +15,7 @@ from mjx_skillmimic.kinematics import Coordinates, Skeleton
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.derive import KeyBodies, ObjectRotation, derive
 from mjx_skillmimic.motion.features import Features
+from mjx_skillmimic.motion.moved import Move, moved
 from mjx_skillmimic.rotations import Array
 
 FIRST_START = 2  # the published law never starts on the two first frames, whose velocities are made up
@@ -139,6 +140,7 @@ def features(
     *,
     pad: Pad = "zero",
     end: Array | None = None,
+    move: Move | None = None,
 ) -> Features:
     """Reference features (...) of clip (...) at frame (...).
 
@@ -147,6 +149,7 @@ def features(
             valid frame.
         end: (...) first frame that counts as past the end; default and upper bound: the clip's length. An episode
             that started on frame s ends at s + episode_length.
+        move: (...) turn and shift of the clip, none if not given. What is padded with zeros stays zero.
 
     Raises:
         ValueError: an unknown `pad`.
@@ -156,6 +159,8 @@ def features(
     end = table.lengths[clip] if end is None else jnp.minimum(end, table.lengths[clip])
     row = table.starts[clip] + jnp.clip(frame, 0, end - 1)
     gathered = jax.tree.map(lambda x: x[row], table.reference)
+    if move is not None:
+        gathered = moved(gathered, move)
     if pad == "hold":
         return gathered
     valid = jnp.asarray(frame < end)
