@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from mjx_skillmimic.config import ConfigError, load_config
+from mjx_skillmimic.envs import options as env_options
 from mjx_skillmimic.imitation import reward as R
+from mjx_skillmimic.imitation.combination import GROUPS, SHARES, combined
 from mjx_skillmimic.imitation.options import RewardOptions
 from mjx_skillmimic.motion.features import ROW_SIZE, Features
 
+ABLATIONS = Path(__file__).resolve().parent.parent / "configs" / "ablations.py"
+NAMES = ("full", "no_contact_graph", "sum", "deepmimic")
 N = 18  # the number of tracked points too: a shape that must not be mistaken for them
 
 
@@ -193,3 +200,151 @@ def test_weights_that_would_do_nothing_are_refused():
     with pytest.raises(ValueError, match="pv, orv: expected 0"):
         R.check_weights(R.RewardWeights(pv=0.1, orv=0.1), RewardOptions.default())
     assert {f.name for f in dataclasses.fields(R.RewardWeights)} == set(R.weight_names())
+
+
+def ablation(name: str) -> tuple[RewardOptions, R.RewardWeights]:
+    chosen = env_options.from_config(load_config(f"{ABLATIONS}:{name}"))
+    R.check_weights(chosen.weights, chosen.reward)
+    return chosen.reward, chosen.weights
+
+
+def near(rows: np.ndarray, seed: int, scale: float) -> np.ndarray:
+    """Rows so near to others that factors with the trained weights are neither 0 nor 1."""
+    noise = np.random.default_rng(seed).normal(size=rows.shape) * scale
+    noise[:, 321:325] = 0.0
+    return rows + noise
+
+
+def slow_edges(edges, ref, w) -> float:
+    asked = (ref[379], 0.0, 0.0)
+    names = ("cg_hands_object", "cg_body_object", "cg_hands_body")
+    return math.exp(-sum(w[n] * abs(float(e) - a) for n, e, a in zip(names, edges, asked, strict=True)))
+
+
+@pytest.mark.parametrize("name", ["no_contact_graph", "sum"])
+def test_ablations_of_the_published_factors_equal_the_slow_version(case, name):
+    _, ref, history, _, edges = case
+    sim = near(ref, 7, 0.05)
+    options, weights = ablation(name)
+    plain = dataclasses.asdict(weights)
+    # Small rotations only: the slow version takes differences of components.
+    options = dataclasses.replace(options, rotation_error="componentwise", object_rotation_error="zero")
+    arguments = (Features.from_row(sim), Features.from_row(ref), history, None, None, weights, options)
+    total, _ = R.imitation_reward(*arguments, edges)
+    for i in range(N):
+        f = slow_factors(sim[i], ref[i], history[i], 0, 0, plain)
+        cg = slow_edges(edges[i], ref[i], plain)
+        groups = (f["p"] * f["r"] * f["pv"] * f["rv"], f["op"] * f["or"] * f["opv"] * f["orv"], f["ig"], cg)
+        expected = sum(groups) / 4 if name == "sum" else groups[0] * groups[1] * groups[2]
+        assert 1e-3 < expected < 0.99
+        np.testing.assert_allclose(total[i], expected, rtol=1e-12)
+
+
+def test_deepmimic_equals_a_loop_over_joints_with_the_scales_of_deepmimic(case):
+    _, ref, history, flags, edges = case
+    sim = near(ref, 8, 0.1)
+    options, weights = ablation("deepmimic")
+    total, factors = R.imitation_reward(
+        Features.from_row(sim), Features.from_row(ref), history, *flags, weights, options, edges
+    )
+    assert tuple(factors) == R.factor_names(options)
+    for i in range(N):
+        angles = [
+            (Rotation.from_rotvec(ref[i, c : c + 3]).inv() * Rotation.from_rotvec(sim[i, c : c + 3])).magnitude()
+            for c in range(3, 162, 3)
+        ]
+        turn = [sum((sim[i, c : c + 3] - ref[i, c : c + 3]) ** 2) for c in range(162, 318, 3)]
+        key = [sum((sim[i, c : c + 3] - ref[i, c : c + 3]) ** 2) for c in range(328, 379, 3)]
+        pose = math.exp(-2 / 15 * 53 * sum(a * a for a in angles) / 53)
+        velocity = math.exp(-0.1 / 15 * 53 * sum(turn) / 52)
+        ends = math.exp(-40 * sum(key) / 17)
+        root = math.exp(-10 * sum((sim[i, :3] - ref[i, :3]) ** 2))
+        ball = math.exp(-10 * sum((sim[i, 318:321] - ref[i, 318:321]) ** 2))
+        expected = 0.7 * (0.65 * pose + 0.1 * velocity + 0.15 * ends + 0.1 * root) + 0.3 * ball
+        np.testing.assert_allclose(total[i], expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_ablation_stays_in_bounds_and_pays_one_for_a_perfect_imitation(case, name):
+    sim, ref, history, flags, edges = case
+    options, weights = ablation(name)
+    asked = np.stack([ref[:, 379], 0 * ref[:, 379], 0 * ref[:, 379]], axis=-1) > 0.5
+    perfect, rows = Features.from_row(ref.astype(np.float32)), Features.from_row(sim.astype(np.float32))
+    jitted = jax.jit(R.imitation_reward, static_argnums=6)
+    total, factors = jitted(perfect, perfect, perfect.dof_vel, *flags, weights, options, asked)
+    np.testing.assert_allclose(total, 1.0, atol=1e-6)
+    worse, _ = jitted(rows, perfect, history.astype(np.float32), *flags, weights, options, edges)
+    worst, _ = jitted(
+        jax.tree.map(lambda x: x + 100.0, rows), perfect, perfect.dof_vel, *flags, weights, options, ~asked
+    )
+    assert set(factors) == set(R.factor_names(options))
+    assert ((np.asarray(worse) < 1) & (np.asarray(worst) <= np.asarray(worse)) & (np.asarray(worst) >= 0)).all()
+    # Everything moved by 100 m keeps the vectors from the ball to the body, a quarter of the sum.
+    assert (np.asarray(worst) <= (0.25 if name == "sum" else 0.0) + 1e-6).all()
+
+
+def test_a_wrong_contact_costs_its_groups_share_under_sum_and_nearly_everything_in_the_product(case):
+    _, ref, _, flags, _ = case
+    features = Features.from_row(ref)
+    asked = np.stack([ref[:, 379], 0 * ref[:, 379], 0 * ref[:, 379]], axis=-1) > 0.5
+    wrong = asked ^ np.array([True, False, False])
+    kept = math.exp(-5.0)
+    for name, expected in (("full", kept), ("sum", (3 + kept) / 4), ("no_contact_graph", 1.0), ("deepmimic", 1.0)):
+        options, weights = ablation(name)
+        total, _ = R.imitation_reward(features, features, features.dof_vel, *flags, weights, options, wrong)
+        np.testing.assert_allclose(total, expected, rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(("name", "share"), [("sum", 0.25), ("deepmimic", 0.3)])
+def test_a_lost_ball_costs_what_the_ball_is_worth_and_no_more(case, name, share):
+    """In the sum, a ball far away loses two groups: object and relative motion."""
+    _, ref, _, flags, _ = case
+    options, weights = ablation(name)
+    asked = np.stack([ref[:, 379], 0 * ref[:, 379], 0 * ref[:, 379]], axis=-1) > 0.5
+    features = Features.from_row(ref)
+    lost = features.replace(object_pos=features.object_pos + 100.0)
+    total, _ = R.imitation_reward(lost, features, features.dof_vel, *flags, weights, options, asked)
+    np.testing.assert_allclose(total, 1 - share * (2 if name == "sum" else 1), rtol=1e-6)
+
+
+def test_the_gradient_of_the_product_sees_all_factors_and_that_of_the_sum_one_group_alone(case):
+    _, ref, _, flags, _ = case
+    asked = np.stack([ref[:, 379], 0 * ref[:, 379], 0 * ref[:, 379]], axis=-1) > 0.5
+    row, sim = (jnp.asarray(x[0], jnp.float32) for x in (ref, near(ref, 9, 0.05)))
+
+    def slope(name: str, edges: np.ndarray) -> np.ndarray:
+        """∂ reward / ∂ the joint coordinates: what the body earns by a better pose."""
+        options, weights = ablation(name)
+
+        def reward(dof_pos):
+            moved = Features.from_row(sim).replace(dof_pos=dof_pos)
+            target = Features.from_row(row)
+            return R.imitation_reward(moved, target, target.dof_vel, *flags, weights, options, edges)[0]
+
+        return np.asarray(jax.grad(reward)(sim[6:162]))
+
+    right, wrong = jnp.asarray(asked[0]), jnp.asarray(asked[0]) ^ np.array([True, False, False])
+    np.testing.assert_allclose(slope("full", wrong), math.exp(-5) * slope("full", right), rtol=1e-4, atol=1e-7)
+    for name in ("sum", "no_contact_graph", "deepmimic"):
+        np.testing.assert_array_equal(slope(name, wrong), slope(name, right))
+        assert np.abs(slope(name, right)).max() > 1e-4
+
+
+def test_combinations_name_what_they_expect():
+    ones = dict.fromkeys(R.factor_names(RewardOptions()), np.ones(2))
+    assert {n for names in GROUPS.values() for n in names} >= set(ones)
+    np.testing.assert_allclose(sum(SHARES.values()), 1.0)
+    with pytest.raises(ValueError, match=r"'deepmimic': expected r, rv, ee, root, op, got p, r, pv"):
+        combined(ones, "deepmimic")
+    with pytest.raises(ValueError, match=r"'sum': expected factors of each of the groups body, object, relative, con"):
+        combined({"p": np.ones(2)}, "sum")
+    with pytest.raises(ValueError, match="expected one of product, sum, deepmimic, got 'mean'"):
+        combined(ones, "mean")
+    with pytest.raises(
+        ValueError, match=r"weights p, ig, cg1, .*cg_hands_body: expected 0, for reward\.combine 'deepmimic'"
+    ):
+        R.check_weights(R.RewardWeights(), RewardOptions(combine="deepmimic"))
+    with pytest.raises(ValueError, match=r"weights ee, root: expected 0, for reward\.combine 'product'"):
+        R.check_weights(R.RewardWeights(ee=1.0, root=1.0), RewardOptions.reference())
+    with pytest.raises(ConfigError, match="no ablation 'summ'; there are full, no_contact_graph, sum, deepmimic"):
+        load_config(f"{ABLATIONS}:summ")

@@ -1,16 +1,15 @@
-"""The unified imitation reward: named factors of one published formula, multiplied in one place (SkillMimic §3.3)."""
+"""The unified imitation reward: named factors of one published formula, combined in one place (SkillMimic §3.3)."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import operator
 from typing import Any
 
 from flax import struct
 
 from mjx_skillmimic import rotations
 from mjx_skillmimic.imitation import contact_graph
+from mjx_skillmimic.imitation.combination import SHARES, combined
 from mjx_skillmimic.imitation.options import RewardOptions
 from mjx_skillmimic.motion.features import Features
 from mjx_skillmimic.rotations import Array
@@ -27,6 +26,7 @@ class RewardWeights:
 
     p positions, r rotations, pv/rv their velocities, op/or_/opv/orv the ball's position, rotation and velocities, ig
     vectors from the ball to the body, cg1/cg2 the node flags "body" and "ball", cg_* the edges of the contact graph.
+    ee and root: key bodies and root apart, for `RewardOptions.combine` "deepmimic" only.
     """
 
     p: Array = 20.0
@@ -43,6 +43,8 @@ class RewardWeights:
     cg_hands_object: Array = 5.0
     cg_body_object: Array = 5.0
     cg_hands_body: Array = 5.0
+    ee: Array = 0.0
+    root: Array = 0.0
 
     def for_skill(self, label: Array) -> RewardWeights:
         """Weights (...) per world for skill labels (...): those of the ball and contacts are 0 for label 0."""
@@ -56,8 +58,13 @@ def check_weights(weights: RewardWeights, options: RewardOptions) -> None:
 
     The reference row holds neither key-body velocities nor the ball's angular velocity, so the errors of `pv` and `orv`
     are zero in both presets, and that of `or_` unless `object_rotation_error` is "geodesic". The `reference` preset
-    accepts them, as the published code does.
+    accepts them, as the published code does. `combine` "deepmimic" has factors of its own.
     """
+    own = set(SHARES) if options.combine == "deepmimic" else set(weight_names()) - {"ee", "root"}
+    if unused := [name for name in weight_names() if name not in own and float(getattr(weights, name)) != 0.0]:
+        raise ValueError(
+            f"reward weights {', '.join(unused)}: expected 0, for reward.combine {options.combine!r} does not use them"
+        )
     if options.object_rotation_error == "zero":
         return
     idle = [name for name in ("pv", "orv") if float(getattr(weights, name)) != 0.0]
@@ -78,7 +85,7 @@ def imitation_reward(
     options: RewardOptions,
     edges: Array | None = None,
 ) -> tuple[Array, dict[str, Array]]:
-    """Reward (...) in (0, 1] and its factors by name, each (...).
+    """Reward (...) in [0, 1], and its factors by name, each (...), which `options.combine` makes it of.
 
     Args:
         sim, ref: the states to compare; which step `sim` belongs to (`options.lag`) is the caller's choice.
@@ -89,12 +96,15 @@ def imitation_reward(
     Raises:
         ValueError: `options.contact` is "edges" and `edges` is missing.
     """
-    factors = {
-        **body_factors(sim, ref, prev_dof_vel, weights, options),
-        **object_factors(sim, ref, weights, options),
-        **contact_factors(ref.contact, body_contact, object_contact, edges, weights, options),
-    }
-    return functools.reduce(operator.mul, factors.values()), factors
+    if options.combine == "deepmimic":
+        factors = deepmimic_factors(sim, ref, weights, options)
+    else:
+        factors = {
+            **body_factors(sim, ref, prev_dof_vel, weights, options),
+            **object_factors(sim, ref, weights, options),
+            **contact_factors(ref.contact, body_contact, object_contact, edges, weights, options),
+        }
+    return combined(factors, options.combine), factors
 
 
 def body_factors(
@@ -155,6 +165,22 @@ def contact_factors(
     return {name: xp.exp(-_weight(weights, name) * error) for name, error in errors.items()}
 
 
+def deepmimic_factors(sim: Features, ref: Features, weights: RewardWeights, options: RewardOptions) -> dict[str, Array]:
+    """r, rv, ee, root and op: pose, velocity, end effectors and root of DeepMimic (Peng et al. 2018, §5), and the ball.
+
+    ee and root are means over the 17 key bodies' and the root's components of the squared distance in m².
+    """
+    xp = rotations.namespace(sim.root_pos, ref.root_pos)
+    errors = {
+        "r": rotation_error(sim, ref, options),
+        "rv": _mean_square(xp, sim.dof_vel - ref.dof_vel),
+        "ee": _mean_square(xp, sim.key_body_pos - ref.key_body_pos, (-2, -1)),
+        "root": _mean_square(xp, sim.root_pos - ref.root_pos),
+        "op": _mean_square(xp, sim.object_pos - ref.object_pos),
+    }
+    return {name: xp.exp(-getattr(weights, name) * error) for name, error in errors.items()}
+
+
 def rotation_error(sim: Features, ref: Features, options: RewardOptions) -> Array:
     """Error (...) in rad² of the root's and the 52 joints' rotations, a mean over 159 components.
 
@@ -180,6 +206,8 @@ def smoothness_error(dof_vel: Array, prev_dof_vel: Array, ref_dof_vel: Array) ->
 
 def factor_names(options: RewardOptions) -> tuple[str, ...]:
     """Names of the factors that `imitation_reward` returns, in order; log each as "reward/<name>"."""
+    if options.combine == "deepmimic":
+        return tuple(SHARES)
     body = ("p", "r", "pv", "rv") + (("smooth",) if options.smoothness == "published" else ())
     contact = ("cg1", "cg2") if options.contact == "nodes" else tuple(f"cg_{name}" for name in contact_graph.EDGES)
     return (*body, "op", "or", "opv", "orv", "ig", *contact)
