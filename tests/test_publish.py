@@ -6,76 +6,27 @@ import json
 import shlex
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from finished_run import ITERATIONS, STEPS, finished_run
 from test_viewing import walker
 
-from mjx_skillmimic.config import differences, load_config, split_arguments, to_json
+from mjx_skillmimic.config import differences, load_config, split_arguments
 from mjx_skillmimic.evaluation import publish, publish_text
 from mjx_skillmimic.evaluation.run_record import command_line, read_run, reward_at, training_summary
-from mjx_skillmimic.learning import normalizer, policy
-from mjx_skillmimic.learning.networks import Actor
-from mjx_skillmimic.motion.library import load_clips, motion_hash
 from mjx_skillmimic.motion.npz_format import save_clip
 from mjx_skillmimic.viewing import results
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = ROOT / "configs" / "ballplay.py"
-ITERATIONS, STEPS, WORLDS = 30, 64, 4
 BASELINE = {
     "provenance": "made by a test",
     "runs": [{"name": "old", "clips": ["tiny"], "env_steps": 20 * STEPS, "training_reward": 0.5}],
 }
 
 
-def lines(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished run of a tiny network on a tenth of a clip, with a learning curve that is known."""
-    root = tmp_path_factory.mktemp("published")
-    clip = load_clips("throw_catch")[0]
-    clip = dataclasses.replace(clip, name="tiny", **{k: a[40:54] for k, a in clip.arrays().items()})
-    (root / "data" / "tiny").mkdir(parents=True)
-    save_clip(clip, root / "data" / "tiny" / "tiny.npz")
-    folder = root / "runs" / "small"
-    folder.mkdir(parents=True)
-    overrides = {"motion": "elsewhere/tiny", "ppo.actor_hidden": "(8,)", "run.seed": "7", "ppo.learning_rate": "1e-4"}
-    config = load_config(CONFIG, overrides, check=False)
-    (folder / "config.json").write_text(to_json(config))
-    description = {"devices": ["gpu: NVIDIA X"], "engine": "mjx-warp", "versions": {"jax": "9.9"}}
-    description["motion_hash"] = motion_hash([clip])
-    (folder / "run.json").write_text(json.dumps(description))
-    rows = [
-        {
-            "iteration": i,
-            "env_steps": i * STEPS,
-            "seconds": 2.0 * i,
-            "steps_per_second": 1.0 if i <= 5 else 100.0 + i % 2,
-            "reward": i / 100,
-            "env/reward/p": i / 50,
-            "env/reward/pv": 1.0,
-            "env/reward/total": i / 100,
-            "env/contact/label_agrees": 0.25,
-            "env/overflow": 3 / STEPS if i == 3 else 0.0,
-            "env/nonfinite": 2 / STEPS if i == 4 else 0.0,
-            "nonfinite_updates": 1.0 if i in (8, 9) else 0.0,
-            "episode/finished": 10.0,
-            "episode/falls": 4.0,
-            "episode/length": 20.0,
-        }
-        for i in range(1, ITERATIONS + 1)
-    ]
-    lines(folder / "metrics.jsonl", rows)
-    lines(folder / "evaluations.jsonl", [{"iteration": 10, "env_steps": 640, "acc": 0.125, "survived": 0.75}])
-    size = 902
-    actor = Actor((8,), 156, log_std=0.0).init(jax.random.key(0), jnp.zeros(size))
-    policy.save_policy(folder / "policy.npz", policy.PolicyBundle(actor, normalizer.init(size), (8,), 156))
-    return folder
+    return finished_run(tmp_path_factory.mktemp("published"))
 
 
 def test_training_summary_of_a_known_curve(run):
@@ -120,21 +71,19 @@ def test_an_incomplete_run_is_refused(run, tmp_path):
         read_run(tmp_path)
     with pytest.raises(ValueError, match="another name; got small, small"):
         publish.publish([run, run], tmp_path / "out")
-    with pytest.raises(ValueError, match="no run is named large; there are small"):
-        publish.publish([run], tmp_path / "out", publish.PublishOptions(policies=("large",)))
 
 
 @pytest.fixture(scope="module")
 def published(run):
     out = run.parent.parent / "docs" / "page"
     root = run.parent.parent / "data"
-    options = publish.PublishOptions(root, ("mujoco",), 6, baseline=BASELINE, notes="Of note.", policies=("small",))
+    options = publish.PublishOptions(root, ("mujoco",), 6, baseline=BASELINE, notes="Of note.")
     return out, publish.publish([run], out, options)
 
 
 def test_page_is_complete_and_small(published):
     out, written = published
-    names = ["page.json", "page.md", "page.png", "page_small.mp4", "page_small.png", "page_small.npz"]
+    names = ["page.json", "page.md", "page.png", "page_small.mp4", "page_small.png"]
     assert [path.name for path in written] == names
     assert written[3].stat().st_size < 700_000
     assert written[4].stat().st_size < 200_000
@@ -148,8 +97,6 @@ def test_page_is_complete_and_small(published):
     assert result["first"]["total"]["frames"] <= 11  # frames 3 to 13
     assert set(result["first"]["total"]["acc"]) == {"value"}
     assert set(result["random"]["total"]["acc"]) == {"value", "low", "high"}
-    trained, shipped = (policy.load_policy(path) for path in (out.parent.parent / "runs/small/policy.npz", written[5]))
-    np.testing.assert_allclose(*(p.actor["params"]["mean"]["kernel"] for p in (shipped, trained)), atol=1e-3)
     text = written[1].read_text()
     assert text == publish_text.markdown(document, "page", "Of note.")
     for shown in ("Of note.", "**0.255**", "0.50 @ 0.0 M", "made by a test", "1 × NVIDIA X", "page_small.mp4", "12.5"):
