@@ -33,7 +33,6 @@ from mjx_skillmimic.physics import contract
 from mjx_skillmimic.physics.bare import engine_speeds
 from mjx_skillmimic.physics.registry import make_physics
 
-ROOT = Path(__file__).resolve().parent.parent
 STEPS = 16
 
 
@@ -102,7 +101,7 @@ def main() -> int:
     parser.add_argument("--worlds", type=int, default=200)
     parser.add_argument("--impacts", type=int, default=100, help="of the ball on the floor, and as many on the body")
     parser.add_argument("--motion", default="shipped", help="clips to take states from (default: those of the package)")
-    parser.add_argument("--policy", default=str(ROOT / "docs/results/skills_h200_catch.npz"), help="or none")
+    parser.add_argument("--policy", default="ballplay-catch", help="as scripts/evaluate.py takes it, or none")
     parser.add_argument("--policy-motion", default="throw_catch", help="clips that the policy begins on")
     parser.add_argument("--speed", type=int, default=0, help="also time this many worlds")
     parser.add_argument("--speed-steps", type=int, default=32, help="control steps of a timed call")

@@ -1,6 +1,7 @@
 """Evaluates a policy on motion clips: accuracy, errors, success, survival, with 95 % intervals.
 
 python scripts/evaluate.py --policy runs/x --episodes 256 --json runs/x/evaluation.json
+python scripts/evaluate.py --policy ballplay-layup --motion BallPlay-M/layup --start random
 python scripts/evaluate.py --policy zero --motion throw_catch --start random
 """
 
@@ -14,11 +15,13 @@ from pathlib import Path
 
 from mjx_skillmimic.evaluation.policies import BASELINES
 
+POLICIES = "a run's folder, a policy file, the name of a shipped policy (docs/pretrained.md)"
+
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--policy", required=True, help=f"a run's folder, a policy file, or {', '.join(BASELINES)}")
+    parser.add_argument("--policy", required=True, help=f"{POLICIES}, or {', '.join(BASELINES)}")
     parser.add_argument("--motion", help="clip name, file or folder; default: the run's own")
     parser.add_argument("--episodes", type=int, default=64, help="in all, dealt to the clips in turn (default 64)")
     parser.add_argument("--start", default="first", help="first (frame 2), random, or a frame number (default first)")
@@ -34,7 +37,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Runs the evaluation; 2 for a request that cannot be met."""
     args = parse(argv)
-    from mjx_skillmimic.evaluation import report, rollouts, setup
+    from mjx_skillmimic.evaluation import held_out, report, rollouts, setup
     from mjx_skillmimic.evaluation.policies import make_agent
     from mjx_skillmimic.learning.describe import describe
     from mjx_skillmimic.motion.library import motion_hash
@@ -50,7 +53,10 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     seconds = time.perf_counter() - began
     result = report.report(episodes, env.tables.motions.names, args.seed)
+    trained_on = held_out.membership(agent.metadata, env.clips)
     print(f"{agent.name}: {len(episodes)} episodes, start {args.start}, seed {args.seed}, engine {env.physics.name}")
+    if agent.metadata:
+        print(held_out.summary(trained_on))
     print(report.text_table(result))
     print(f"{result['total']['frames']} frames in {seconds:.1f} s, compilation included")
     if args.json:
@@ -59,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
             "settings": settings,
             "agent": {"name": agent.name, "metadata": agent.metadata},
             "run": describe(env) | {"motion_hash": motion_hash(env.clips)},
+            "clips": trained_on,
             "seconds": seconds,
             "results": result,
         }

@@ -4,7 +4,8 @@ python scripts/publish_results.py runs/catch runs/layup --out docs/results/skill
 
 Writes OUT.json, OUT.md, OUT.png and, for each run, OUT_<run>.mp4 and OUT_<run>.png. A run's folder needs config.json,
 run.json, metrics.jsonl and policy.npz (evaluations.jsonl if there is one), and its clips must be found: at the
-configured path, or under --motion-root. Every policy is evaluated anew, by default with MuJoCo C.
+configured path, or under --motion-root. Every policy is evaluated anew, by default with MuJoCo C. The policy itself is
+published by scripts/publish_policy.py.
 """
 
 from __future__ import annotations
@@ -30,9 +31,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the random start frames")
     parser.add_argument("--baseline", type=Path, help=f"earlier figures to compare with (default {BASELINE})")
     parser.add_argument("--notes", type=Path, help="Markdown that is put at the top of the page")
-    parser.add_argument(
-        "--policy", action="append", metavar="NAME", help="also write this run's policy, in half precision; repeatable"
-    )
     parser.add_argument("--renderer", default="software", choices=("auto", *BACKENDS), help="who draws the videos")
     args = parser.parse_args(argv)
     if args.baseline is None and BASELINE.is_file():
@@ -44,8 +42,7 @@ def command(args: argparse.Namespace) -> str:
     """The command line for the page, without the folders of this machine."""
     words = ["python scripts/publish_results.py", *(f"runs/{run.resolve().name}" for run in args.runs)]
     words += [f"--out docs/results/{args.out.name}", f"--episodes {args.episodes}", f"--seed {args.seed}"]
-    words += [f"--engine {engine}" for engine in args.engine or []]
-    return " ".join([*words, *(f"--policy {name}" for name in args.policy or [])])
+    return " ".join([*words, *(f"--engine {engine}" for engine in args.engine or [])])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,7 +61,6 @@ def main(argv: list[str] | None = None) -> int:
             notes=args.notes.read_text() if args.notes else "",
             command=command(args),
             renderer=args.renderer,
-            policies=tuple(args.policy or []),
         )
         written = publish(args.runs, args.out, options, say=lambda line: print(line, flush=True))
     except (FileNotFoundError, ValueError, KeyError, ImportError, VideoError) as error:

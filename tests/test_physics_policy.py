@@ -1,7 +1,5 @@
 """Every engine agrees with the slow MuJoCo C loop on what happens under a policy."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from engines import ENGINES, WORLDS, corner_scene, stepper
@@ -9,7 +7,7 @@ from engines import ENGINES, WORLDS, corner_scene, stepper
 from mjx_skillmimic.evaluation.policy_courses import policy_courses
 from mjx_skillmimic.physics import contract
 
-POLICY = Path(__file__).resolve().parent.parent / "docs/results/skills_h200_catch.npz"
+POLICY = "ballplay-catch"
 
 
 @pytest.fixture(scope="module")

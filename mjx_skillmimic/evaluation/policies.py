@@ -10,12 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mjx_skillmimic import rotations
+from mjx_skillmimic import pretrained, rotations
 from mjx_skillmimic.motion import table
 from mjx_skillmimic.rotations import Array
 
 BASELINES = ("zero", "random", "pd-playback", "playback")
-POLICY_FILE = "policy.npz"
 
 Act = Callable[[Any, Any, Array], Array]
 
@@ -35,23 +34,19 @@ class Agent:
 
 
 def policy_file(path: str | Path) -> Path:
-    """The policy file of a run's folder, or the file itself.
+    """The policy file of a run's folder, of a shipped policy's name, or the file itself.
 
-    Raises FileNotFoundError that names what was looked for and the baselines.
+    Raises FileNotFoundError that names what was looked for, the baselines, and the shipped policies.
     """
-    path = Path(path)
-    file = path / POLICY_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise FileNotFoundError(f"no policy {file}; give a run's folder, a policy file or {', '.join(BASELINES)}")
-    return file
+    return pretrained.locate(path, BASELINES)
 
 
 def make_agent(policy: str | Path, env: Any, deterministic: bool = True) -> Agent:
-    """An agent for an environment from a run's folder, a policy file, or the name of a baseline.
+    """An agent for an environment from a run's folder, a policy file, or the name of a shipped policy or baseline.
 
     zero: the action 0. random: uniform in the action bounds. pd-playback: PD targets = the next reference pose, open
-    loop. playback: the reference itself, without physics. Raises FileNotFoundError, PolicyFormatError, or ValueError if
-    the policy is for other sizes.
+    loop. playback: the reference itself, without physics. Raises FileNotFoundError, PolicyFormatError, CardError, or
+    ValueError if the policy is for other sizes.
     """
     size = env.action_size
     if policy == "zero":
@@ -66,10 +61,8 @@ def make_agent(policy: str | Path, env: Any, deterministic: bool = True) -> Agen
         )
     if policy == "pd-playback":
         return Agent("pd-playback", lambda _, state, rng: _next_pose(env, state))
-    from mjx_skillmimic.learning.policy import load_policy
-
     file = policy_file(policy)
-    bundle = load_policy(file)
+    bundle = pretrained.load(file)
     if (bundle.obs_size, bundle.action_size) != (env.observation_size, size):
         raise ValueError(
             f"{file} takes {bundle.obs_size} observations and gives {bundle.action_size} actions, "

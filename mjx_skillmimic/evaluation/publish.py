@@ -26,7 +26,7 @@ class PublishOptions:
     """motion_root: where relative motion paths are looked for besides the working folder. engines: what the final
     policies are evaluated with. episodes: from random start frames, for each run. baseline: a document
     like `docs/results/baseline_experiment.json`. notes: Markdown for the top of the page. command: shown on the page.
-    renderer: as in `viewing.video.write_video`. policies: runs whose policy is written, in half precision."""
+    renderer: as in `viewing.video.write_video`."""
 
     motion_root: Path | None = None
     engines: tuple[str, ...] = ("mujoco",)
@@ -36,7 +36,6 @@ class PublishOptions:
     notes: str = ""
     command: str = ""
     renderer: str = "software"
-    policies: tuple[str, ...] = ()
 
 
 def publish(
@@ -45,14 +44,12 @@ def publish(
     options: PublishOptions | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
-    """Writes OUT.json, OUT.md, OUT.png and, for each run, OUT_<run>.mp4 and OUT_<run>.png (for those of
-    `options.policies` OUT_<run>.npz as well); answers their paths.
+    """Writes OUT.json, OUT.md, OUT.png and, for each run, OUT_<run>.mp4 and OUT_<run>.png; answers their paths.
 
     The same runs and options give the same numbers on a deterministic engine. Raises FileNotFoundError or ValueError
     for a run that is not complete, two runs of one name, or clips that are not those of the training.
     """
     from mjx_skillmimic.learning.describe import versions
-    from mjx_skillmimic.learning.policy import load_policy, save_policy
     from mjx_skillmimic.viewing import results
 
     chosen, out = options or PublishOptions(), Path(out)
@@ -62,8 +59,6 @@ def publish(
         raise ValueError(
             f"expected folders of at least one run, each of another name; got {', '.join(names) or 'none'}"
         )
-    if unknown := [name for name in chosen.policies if name not in names]:
-        raise ValueError(f"no run is named {', '.join(unknown)}; there are {', '.join(names)}")
     out.parent.mkdir(parents=True, exist_ok=True)
     written, entries = [], []
     for run in runs:
@@ -74,10 +69,6 @@ def publish(
         results.write_small_video(trajectory, video, backend=chosen.renderer)
         entry["shown"] |= {"video": video.name, "sheet": sheet.name, "frames": results.write_sheet(trajectory, sheet)}
         written += [video, sheet]
-        if run.name in chosen.policies:
-            weights = out.with_name(f"{out.name}_{run.name}.npz")
-            written.append(save_policy(weights, load_policy(run.folder / "policy.npz"), dtype="float16"))
-            entry["shown"]["policy"] = weights.name
         entries.append(entry)
     document = {
         "command": chosen.command,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_METRICS = (
+METRICS = (
     ("acc", "Acc %", 100.0, 1),
     ("acc_edges", "Acc edges %", 100.0, 1),
     ("e_b_mpjpe_mm", "E_b mm", 1.0, 0),
@@ -100,10 +100,10 @@ def _evaluation(runs: Sequence[Mapping[str, Any]]) -> list[str]:
                 rows.append([run["name"], f"{engine}, final", title, str(total["episodes"]), *_metric_cells(total)])
         if run["own_evaluations"]:
             own = run["own_evaluations"][-1]
-            cells = [_number(own.get(key), factor, digits) for key, _, factor, digits in _METRICS]
+            cells = [_number(own.get(key), factor, digits) for key, _, factor, digits in METRICS]
             when = f"{run['engine']}, at {_millions(own['env_steps'])}"
             rows.append([run["name"], when, "frame 2", "", *cells])
-    return table(["run", "engine, policy", "start", "episodes", *(title for _, title, _, _ in _METRICS)], rows)
+    return table(["run", "engine, policy", "start", "episodes", *(title for _, title, _, _ in METRICS)], rows)
 
 
 def _factors(runs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -126,8 +126,6 @@ def _section(run: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"## {run['name']}", "")
     yield f"`{shown['clip']}` from frame {shown['start']} ({shown['engine']}), the reference translucent green:"
     yield from (f"[video]({shown['video']}).", "", f"![Key frames of {run['name']}]({shown['sheet']})", "")
-    if "policy" in shown:
-        yield from (f"Its policy, in half precision: `{shown['policy']}`, for `scripts/evaluate.py --policy`.", "")
     yield from ("```sh", run["command"].replace(" --", " \\\n    --"), "```", "")
     yield from _provenance(run)
     yield ""
@@ -139,7 +137,7 @@ def _section(run: Mapping[str, Any]) -> Iterator[str]:
                 for clip, entry in result[start]["clips"].items()
             ]
             yield from (f"Per clip, {engine}:", "")
-            yield from table(["clip", "start", "episodes", *(title for _, title, _, _ in _METRICS)], rows)
+            yield from table(["clip", "start", "episodes", *(title for _, title, _, _ in METRICS)], rows)
             yield ""
 
 
@@ -160,7 +158,7 @@ def _provenance(run: Mapping[str, Any]) -> Iterator[str]:
 
 def _metric_cells(entry: Mapping[str, Any]) -> list[str]:
     cells = []
-    for key, _, factor, digits in _METRICS:
+    for key, _, factor, digits in METRICS:
         value = _number(entry[key]["value"], factor, digits)
         low, high = (entry[key].get(side) for side in ("low", "high"))
         interval = "" if low is None else f" [{_number(low, factor, digits)}, {_number(high, factor, digits)}]"

@@ -37,6 +37,10 @@ def evaluation_config(config: ml_collections.ConfigDict) -> ml_collections.Confi
         config.termination.body_distance = None
         config.termination.episode_length = _FOREVER
         config.termination.time_out = "fixed"
+        config.start.sampling = "uniform"
+        config.start.transition_probability = 0.0
+        config.start.placement_probability = 0.0
+        config.start.seam_probability = 0.0
     return config
 
 
@@ -158,9 +162,14 @@ def run_episodes(
 
     env: built from `evaluation_config`. start: as in `draw_starts`.
     """
-    motions = env.tables.motions
+    clip, frame = draw_starts(env.tables.motions.lengths, episodes, start, seed)
+    return run_from(env, agent, clip, frame, seed, batch)
+
+
+def run_from(env: Any, agent: Agent, clip: np.ndarray, frame: np.ndarray, seed: int = 0, batch: int = 1024) -> Episodes:
+    """`run_episodes` from chosen frames (N,) of chosen clips (N,), each to its clip's end."""
+    motions, episodes = env.tables.motions, len(clip)
     lengths = np.asarray(motions.lengths)
-    clip, frame = draw_starts(lengths, episodes, start, seed)
     batch = min(batch, episodes)
     rollout = make_rollout(env, agent, int((lengths[clip] - 1 - frame).max()))
     parts = []

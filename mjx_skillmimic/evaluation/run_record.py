@@ -40,15 +40,18 @@ class RunRecord:
         return np.array([np.nan if value is None else float(value) for value in values])
 
 
-def read_run(folder: str | Path) -> RunRecord:
-    """Reads a run's folder. Raises FileNotFoundError naming what is missing, ValueError for a run without metrics."""
+def read_run(folder: str | Path, finished: bool = True) -> RunRecord:
+    """Reads a run's folder; only a finished one must hold a policy.
+
+    Raises FileNotFoundError naming what is missing, ValueError for a run without metrics.
+    """
     from mjx_skillmimic.config import from_json
     from mjx_skillmimic.learning.logging import read_json_lines
 
     folder = Path(folder)
-    for name in ("config.json", "run.json", "metrics.jsonl", "policy.npz"):
+    for name in ("config.json", "run.json", "metrics.jsonl", *(("policy.npz",) if finished else ())):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} has no {name}; expected the folder of a finished run")
+            raise FileNotFoundError(f"{folder} has no {name}; expected the folder of a {'finished ' * finished}run")
     metrics = list(read_json_lines(folder / "metrics.jsonl"))
     if not metrics:
         raise ValueError(f"{folder / 'metrics.jsonl'} holds no iteration")
@@ -63,14 +66,10 @@ def read_run(folder: str | Path) -> RunRecord:
     )
 
 
-def command_line(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
-    """The training command that gives this configuration, and keys that only it or only today's defaults have.
-
-    Reconstructed: `configs/ballplay.py` in the run's preset, and every key that differs from it.
-    """
+def preset_config(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    """What `configs/ballplay.py` gives today for the preset of a run's configuration, `ppo` and `run` included."""
     from mjx_skillmimic import envs
-    from mjx_skillmimic.config import differences, run_defaults
-    from mjx_skillmimic.config.compare import ABSENT
+    from mjx_skillmimic.config import run_defaults
     from mjx_skillmimic.learning.options import default_ppo, reference_ppo
 
     preset = str(config.get("preset", "default"))
@@ -78,12 +77,24 @@ def command_line(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
     with default.unlocked():
         default.ppo = dataclasses.asdict({"reference": reference_ppo}.get(preset, default_ppo)())
         default.run = run_defaults()
+    return default
+
+
+def command_line(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
+    """The training command that gives this configuration, and keys that only it or only today's defaults have.
+
+    Reconstructed: `configs/ballplay.py` in the run's preset, and every key that differs from it.
+    """
+    from mjx_skillmimic.config import differences
+    from mjx_skillmimic.config.compare import ABSENT
+
+    preset = str(config.get("preset", "default"))
     words = [
         "python",
         "scripts/train.py",
         "--config=configs/ballplay.py" + ("" if preset == "default" else f":{preset}"),
     ]
-    changed = differences(default, config)
+    changed = differences(preset_config(config), config)
     for key, old, new in changed:
         if ABSENT not in (old, new):
             words.append(f"--config.{key.removesuffix('.path')}={new}")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from mjx_skillmimic.evaluation.episodes import Episodes
+
+if TYPE_CHECKING:
+    from mjx_skillmimic.evaluation.free_play import FreePlay
 
 PICK_UP_HEIGHT = 1.0  # m
 UPRIGHT = 0.5  # m, root height of somebody who has not fallen
@@ -16,20 +19,21 @@ TARGET_RADIUS = 0.5  # m
 DRIBBLE_REACH = 0.3  # m, wrist to ball centre
 DRIBBLE_SPEED = 2.0  # m/s, vertical
 HELD_REACH = 0.35  # m: palm and ball radius are about 0.2, bent wrists up to 0.3
-HELD_STEPS = 10
+HELD_STEPS = 10  # of the catch
 
 
 @dataclasses.dataclass(frozen=True)
 class SuccessRule:
     """`hit(episodes)` (N, T) bool says at which steps the skill's goal holds. reduce "any": an episode succeeds if it
-    holds once. "fraction": its value is the number of such steps ÷ steps possible, so that a fall costs the rest."""
+    holds once. "fraction": its value is the number of such steps ÷ steps possible, so that a fall costs the rest.
+    Pick up, both dribbles and catch read nothing of the reference and judge `FreePlay` as well."""
 
     name: str
     text: str
-    hit: Callable[[Episodes], np.ndarray]
+    hit: Callable[[Any], np.ndarray]
     reduce: Literal["any", "fraction"] = "any"
 
-    def values(self, episodes: Episodes) -> np.ndarray:
+    def values(self, episodes: Episodes | FreePlay) -> np.ndarray:
         """(N,) in [0, 1]; only valid steps count."""
         hits = self.hit(episodes) & episodes.valid
         if self.reduce == "any":

@@ -1,0 +1,119 @@
+"""Measures the paper's results again: Table 1, Table 2, Fig. 8, and switching between skills.
+
+python scripts/reproduce.py table1 --policy full=runs/a nocg=runs/b --motion BallPlay-M/layup --out docs/results/table1
+python scripts/reproduce.py table2 --policy runs/seven --motion BallPlay-M/layup --engine mujoco --engine mjx-warp
+python scripts/reproduce.py fig8 --policy 1=runs/p1 10=runs/p10 all=runs/pick --motion BallPlay-M/pick_40 --count 1000
+python scripts/reproduce.py switching --policy runs/seven --motion BallPlay-M/layup BallPlay-M/run
+
+Writes OUT.json and OUT.md, and OUT.png for fig8 and switching. What is measured and why: docs/evaluation.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from mjx_skillmimic.evaluation.policies import BASELINES
+
+# Worlds a seed: starts in all, worlds a skill, balls of a kind, worlds a pair of skills.
+COUNTS = {"table1": 96, "table2": 96, "fig8": 1000, "switching": 64}
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=COUNTS)
+    parser.add_argument(
+        "--policy", nargs="+", required=True, metavar="[NAME=]P",
+        help=f"run folders, policy files, shipped policies or {', '.join(BASELINES)}; NAME is shown in tables",
+    )  # fmt: skip
+    parser.add_argument("--motion", nargs="+", required=True, help="clip names, files or folders")
+    parser.add_argument("--engine", action="append", help="mujoco (default), mjx-warp, mjx-jax, auto; may be repeated")
+    parser.add_argument("--seeds", type=int, default=3, help="how many evaluation seeds (default 3: 0, 1, 2)")
+    parser.add_argument("--count", type=int, help=f"worlds a seed, default {COUNTS}: in all, a skill, balls, a pair")
+    parser.add_argument(
+        "--balls", nargs="+", choices=("still", "rolling"), default=["still", "rolling"], help="for fig8"
+    )
+    parser.add_argument("--batch", type=int, default=1024, help="worlds at a time (default 1024)")
+    parser.add_argument("--preset", default="default", help="configuration of a baseline: default or reference")
+    parser.add_argument("--out", type=Path, help="path without suffix, e.g. docs/results/table2; default: print only")
+    return parser.parse_args(argv)
+
+
+def named(policies: list[str]) -> dict[str, str]:
+    """Name shown → policy. Without a NAME= it is the last part of the path. Raises ValueError for a name used twice."""
+    found: dict[str, str] = {}
+    for text in policies:
+        name, given, policy = text.partition("=")
+        name, policy = (name, policy) if given and not Path(text).exists() else (Path(text).stem, text)
+        if not name or not policy or name in found:
+            raise ValueError(f"--policy {text!r}: expected NAME=POLICY with a name of its own, or POLICY")
+        found[name] = policy
+    return found
+
+
+def command(args: argparse.Namespace) -> str:
+    """The command line for the page, without the folders of this machine."""
+    from mjx_skillmimic.evaluation.reproduce import short
+
+    policies = [p if (p := short(policy)) == name else f"{name}={p}" for name, policy in named(args.policy).items()]
+    words = ["python scripts/reproduce.py", args.what, "--policy", *policies]
+    words += ["--motion", *(short(motion) for motion in args.motion)]
+    words += [f"--engine {engine}" for engine in args.engine or []]
+    words += [f"--seeds {args.seeds}", f"--count {args.count or COUNTS[args.what]}"]
+    if args.what == "fig8" and args.balls != ["still", "rolling"]:
+        words += ["--balls", *args.balls]
+    return " ".join(words + ([f"--out docs/results/{args.out.name}"] if args.out else []))
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """The document of what was asked for."""
+    from mjx_skillmimic.evaluation.reproduce import Request
+    from mjx_skillmimic.evaluation.reproduce_fig8 import fig8
+    from mjx_skillmimic.evaluation.reproduce_tables import table1, table2
+    from mjx_skillmimic.evaluation.switching import switching
+
+    request = Request(
+        policies=named(args.policy),
+        motion=args.motion,
+        engines=args.engine or ["mujoco"],
+        seeds=range(args.seeds),
+        count=COUNTS[args.what] if args.count is None else args.count,
+        batch=args.batch,
+        preset=args.preset,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if args.what == "fig8":
+        return fig8(request, command(args), tuple(dict.fromkeys(args.balls)))
+    return {"table1": table1, "table2": table2, "switching": switching}[args.what](request, command(args))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measures, prints the page and writes the files; 2 for a request that cannot be met."""
+    args = parse(argv)
+    from mjx_skillmimic.evaluation.publish import compact_json
+    from mjx_skillmimic.evaluation.reproduce_text import markdown
+    from mjx_skillmimic.viewing.success_map import draw_success_map
+    from mjx_skillmimic.viewing.switch_matrix import draw_switch_matrix
+
+    try:
+        document = measure(args)
+    except (FileNotFoundError, ValueError, KeyError, ImportError) as error:
+        print(f"reproduce: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 2
+    page = markdown(document, args.out.name if args.out else args.what)
+    print(page)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.with_name(f"{args.out.name}.json").write_text(compact_json(document))
+        args.out.with_name(f"{args.out.name}.md").write_text(page)
+        draw = {"fig8": draw_success_map, "switching": draw_switch_matrix}.get(args.what)
+        if draw:
+            draw(document, args.out.with_name(f"{args.out.name}.png"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
