@@ -14,7 +14,7 @@ from mjx_skillmimic.evaluation import held_out, reproduce, reproduce_fig8, repro
 from mjx_skillmimic.evaluation.intervals import wilson
 from mjx_skillmimic.evaluation.placed_balls import Ball, Placement
 from mjx_skillmimic.evaluation.reproduce_text import cell, markdown
-from mjx_skillmimic.motion.library import load_clips, motion_hash
+from mjx_skillmimic.motion.library import load_clips, motion_hash, recording_hash
 from mjx_skillmimic.viewing.success_map import draw_success_map
 from mjx_skillmimic.viewing.switch_matrix import draw_switch_matrix
 from tests.free_plays import fall, still
@@ -91,6 +91,10 @@ def test_membership_by_hash_by_name_and_unknown():
     changed = dataclasses.replace(first, object_pos=first.object_pos + 0.1)
     assert judged(three) == (trained, trained)
     assert held_out.membership(three, [changed]) == {first.name: other}
+    # The same recording under another name and label is not held out.
+    renamed = dataclasses.replace(first, name="another", skill=7)
+    card = {"clips": [{"name": first.name, "sha256": motion_hash([first]), "recording": recording_hash(first)}]}
+    assert held_out.membership(card, [renamed, second]) == {"another": trained, second.name: other}
     text = held_out.summary(held_out.membership({"clips": [first.name]}, both))
     assert text == f"clips: 1 trained on, 1 held out ({second.name})"
 

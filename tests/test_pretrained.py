@@ -69,7 +69,7 @@ def test_each_card_is_complete(name):
     card = pretrained.card(name)
     assert len(card["clips"]) >= 1
     assert {clip["skill"] for clip in card["clips"]} == {skill["label"] for skill in card["skills"]}
-    assert all(clip["frames"] > 4 and len(clip["sha256"]) == 64 for clip in card["clips"])
+    assert all(clip["frames"] > 4 and len(clip["sha256"]) == len(clip["recording"]) == 64 for clip in card["clips"])
     if len(card["clips"]) == 1:
         assert card["clips"][0]["sha256"] == card["motion_hash"]
     assert card["limits"]

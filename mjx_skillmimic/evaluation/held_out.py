@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mjx_skillmimic.motion.clip import MotionClip
-from mjx_skillmimic.motion.library import load_clips, motion_hash
+from mjx_skillmimic.motion.library import load_clips, motion_hash, recording_hash
 
 TRAINED, HELD_OUT, UNKNOWN = "trained on", "held out", "unknown"
 
@@ -16,8 +16,11 @@ def membership(metadata: Mapping[str, Any], clips: Sequence[MotionClip]) -> dict
 
     metadata: of a policy. Read are "clips", names or {"name": …, "hash": …} or {name: hash}, if there are; else
     "motion_hash", the hash of the training set: it decides if that set is all of `clips`, or a single one of them, or
-    still lies where "config" says. A hash decides before a name. Nothing of it known, for a baseline, is `UNKNOWN`.
+    still lies where "config" says. A hash decides before a name, and "recording" (`recording_hash`), where clips have
+    it, before both: published folders hold the same recording under several names. Nothing of it known, for a baseline,
+    is `UNKNOWN`.
     """
+    recordings = _recordings(metadata)
     hashes = {clip.name: motion_hash([clip]) for clip in clips}
     known = _training_clips(metadata, clips)
     if known is None:
@@ -30,7 +33,15 @@ def membership(metadata: Mapping[str, Any], clips: Sequence[MotionClip]) -> dict
             return HELD_OUT
         return TRAINED if name in known or hashes[name] in contents else HELD_OUT
 
-    return {name: judge(name) for name in hashes}
+    same = {clip.name for clip in clips if recording_hash(clip) in recordings}
+    return {name: TRAINED if name in same else judge(name) for name in hashes}
+
+
+def _recordings(metadata: Mapping[str, Any]) -> set[str]:
+    """The fingerprints of the training's recordings, as far as "clips" has them."""
+    listed = metadata.get("clips")
+    entries = listed if isinstance(listed, Sequence) and not isinstance(listed, str) else ()
+    return {str(c["recording"]) for c in entries if isinstance(c, Mapping) and c.get("recording")}
 
 
 def summary(found: Mapping[str, str]) -> str:

@@ -103,3 +103,8 @@ def motion_hash(clips: Iterable[MotionClip]) -> str:
         for name, array in clip.arrays().items():
             digest.update(name.encode() + b"\0" + np.ascontiguousarray(array, "<f4").tobytes())
     return digest.hexdigest()
+
+
+def recording_hash(clip: MotionClip) -> str:
+    """SHA-256 (hex) of the joint angles alone: equal for the same recording under another name, label or placement."""
+    return hashlib.sha256(np.ascontiguousarray(clip.dof_pos, "<f4").tobytes()).hexdigest()

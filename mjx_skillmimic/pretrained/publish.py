@@ -13,7 +13,7 @@ from typing import Any
 
 from mjx_skillmimic.evaluation.publish import compact_json, find_motion
 from mjx_skillmimic.evaluation.run_record import LAST, RunRecord, command_line, read_run, training_summary
-from mjx_skillmimic.motion.library import load_clips, motion_hash
+from mjx_skillmimic.motion.library import load_clips, motion_hash, recording_hash
 from mjx_skillmimic.motion.skill_names import skill_name
 from mjx_skillmimic.pretrained import cards, evaluations, text
 
@@ -118,7 +118,13 @@ def make_card(
         },
         "skills": [{"label": label, "name": skill_name(label)} for label in labels],
         "clips": [
-            {"name": clip.name, "skill": int(clip.skill), "frames": clip.num_frames, "sha256": motion_hash([clip])}
+            {
+                "name": clip.name,
+                "skill": int(clip.skill),
+                "frames": clip.num_frames,
+                "sha256": motion_hash([clip]),
+                "recording": recording_hash(clip),
+            }
             for clip in clips
         ],
         "motion_hash": described["motion_hash"],
