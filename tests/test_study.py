@@ -157,16 +157,18 @@ def test_groups_fold_their_seeds_into_mean_and_half_range(tmp_path, configs):
     assert set(result.rows[0]["evaluation"].values()) == {None}
     lines = study_text.to_markdown(result, "Study").splitlines()
     assert any(line.startswith("| seeds (3 runs) |") and "0.500 ± 0.350" in line for line in lines)
-    assert any(line.startswith("| single |") and line.endswith("| – | – | – | – |") for line in lines)
+    assert any(line.startswith("| single |") and line.endswith("| – | – | – | – | – | – |") for line in lines)
 
 
 def test_the_evaluation_of_the_last_policy_goes_before_those_of_training(tmp_path, configs):
     run = write_run(tmp_path / "run", configs["full"], evaluations=[(1000, evaluated(0.1))])
-    total = {name: {"value": value} for name, value in (("success", 0.75), ("survived", 1.0), ("acc", 0.5))}
+    values = {"success": 0.75, "survived": 1.0, "acc": 0.5, "e_b_mpjpe_mm": 80.0, "e_o_mpjpe_mm": 90.0}
+    total = {name: {"value": value, "low": 0.9 * value, "high": 1.1 * value} for name, value in values.items()}
     (run / "evaluation.json").write_text(json.dumps({"results": {"total": total}}))
-    found = compare(read_entries([run]), at=2000).rows[0]["evaluation"]
-    assert found["success"]["mean"] == 0.75
-    assert found["env_steps"]["mean"] == 4000
+    row = compare(read_entries([run]), at=2000).rows[0]
+    assert row["evaluation"]["success"]["mean"] == 0.75
+    assert row["evaluation"]["env_steps"]["mean"] == 4000
+    assert row["evaluation_intervals"] == [{name: [0.9 * value, 1.1 * value] for name, value in values.items()}]
     (run / "evaluation.json").write_text("{}")
     with pytest.raises(StudyError, match=r"evaluation\.json: expected what scripts/evaluate"):
         compare(read_entries([run]), at=2000)

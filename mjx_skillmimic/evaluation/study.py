@@ -45,7 +45,7 @@ METRICS = {
     "body_error_m": "env/error/body_m",
     "object_error_m": "env/error/object_m",
 }
-EVALUATED = ("success", "survived", "acc")
+EVALUATED = ("success", "survived", "acc", "e_b_mpjpe_mm", "e_o_mpjpe_mm")
 # Written by `scripts/evaluate.py --policy RUN --json RUN/evaluation.json`.
 FINAL = "evaluation.json"
 
@@ -195,6 +195,7 @@ def _row(entry: Entry, against: Entry, at: float, minutes: float) -> dict[str, A
         "at_env_steps": _read(entry, "env_steps", at),
         "at_minutes": _read(entry, "seconds", minutes * 60),
         "evaluation": _evaluation(entry, at),
+        "evaluation_intervals": [_intervals(run) for run in entry.runs],
     }
 
 
@@ -215,15 +216,27 @@ def _evaluation(entry: Entry, at: float) -> dict[str, Any]:
 
 def _final(run: RunRecord) -> dict[str, float]:
     """The evaluation of the run's last policy, from its file; empty without one."""
+    total = _final_numbers(run)
+    return (
+        {"env_steps": float(run.column("env_steps")[-1]), **{k: v["value"] for k, v in total.items()}} if total else {}
+    )
+
+
+def _intervals(run: RunRecord) -> dict[str, list[float]]:
+    """95 % intervals of that evaluation, over its episodes."""
+    return {name: [number["low"], number["high"]] for name, number in _final_numbers(run).items()}
+
+
+def _final_numbers(run: RunRecord) -> dict[str, dict[str, float]]:
+    """value, low and high of EVALUATED in the run's FINAL; empty without that file."""
     file = run.folder / FINAL
     if not file.is_file():
         return {}
     try:
         total = json.loads(file.read_text())["results"]["total"]
-        values = {name: total[name]["value"] for name in EVALUATED}
+        return {name: {part: total[name][part] for part in ("value", "low", "high")} for name in EVALUATED}
     except (ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{file}: expected what scripts/evaluate.py --json writes, found {error!r}") from error
-    return {"env_steps": float(run.column("env_steps")[-1]), **values}
 
 
 def _latest(run: RunRecord, at: float) -> dict[str, float]:

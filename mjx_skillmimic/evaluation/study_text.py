@@ -24,6 +24,8 @@ _COLUMNS = (
     "success",
     "survived",
     "Acc",
+    "E_b mm",
+    "E_o mm",
 )
 
 
@@ -105,6 +107,7 @@ def _cells(row: dict[str, Any], baseline: str) -> list[str]:
         number(at["object_error_m"], 3, mark=frames),
         number(evaluated["env_steps"], 1, 1e-6),
         *(number(evaluated[name], 3) for name in ("success", "survived", "acc")),
+        *(number(evaluated[name], 0) for name in ("e_b_mpjpe_mm", "e_o_mpjpe_mm")),
     ]
 
 
