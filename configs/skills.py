@@ -3,8 +3,8 @@
     python scripts/train.py --config=configs/skills.py --config.motion=CLIPS --workdir=runs/skills
 
 The `default` recipe of configs/ballplay.py, and what many clips need beside it (docs/learning.md): start frames, clips
-and labels are drawn more often where the policy does badly, some episodes start in the state of another skill, and
-balls on the floor lie elsewhere than in the clip.
+and labels are drawn more often where the policy does badly, some episodes start in the state of another skill, balls on
+the floor lie elsewhere than in the clip, and most episodes that reach the end of their clip go on behind it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import ml_collections
 
 from mjx_skillmimic.config import load_config
 
+# Skills that have no end: pick up (the ball is held on), dribble left, right and forward.
+GOES_ON = (1, 11, 12, 13)
+
 
 def get_config(preset: str = "default") -> ml_collections.ConfigDict:
     config = load_config(f"{Path(__file__).with_name('ballplay.py')}:{preset}", [], check=False)
@@ -23,9 +26,16 @@ def get_config(preset: str = "default") -> ml_collections.ConfigDict:
         sampling="failure",
         uniform_share=0.4,
         prioritise_labels=True,
-        placement_probability=0.5,
+        placement_probability=0.6,
+        placement_turn=0.8,
+        placement_radius=1.8,
+        placement_speed=0.6,
+        placement_stretch=0.8,
+        seam_probability=0.8,
+        seam_skills=GOES_ON,
         transition_probability=0.3,
         transition_distance=0.35,
     )
+    config.termination.update(episode_length=120, body_distance=0.5, object_distance=0.5)
     config.run.total_env_steps = 1_000_000_000
     return config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from types import SimpleNamespace
 
 import jax
@@ -13,6 +12,7 @@ import pytest
 from mjx_skillmimic.envs import options
 from mjx_skillmimic.envs.episodes import EpisodeLaw, Tables
 from mjx_skillmimic.motion import library, table
+from tests.walks import pick_up_after_a_walk
 
 COUNT = 3000
 
@@ -26,9 +26,8 @@ def law_of(**start: object) -> EpisodeLaw:
 @pytest.fixture(scope="module")
 def plain() -> Tables:
     """A pick-up with a ball far off, and clips of other labels; every frame is its own start."""
-    clips = library.load_clips(["pick_up", "chest_pass", "throw_catch"])
-    far = dataclasses.replace(clips[0], object_pos=clips[0].object_pos + np.array([1.0, 0.3, 0.0], np.float32))
-    motions = table.build_table([far, *clips[1:]], key_bodies="stored")
+    clips = [pick_up_after_a_walk(), *library.load_clips(["chest_pass", "throw_catch"])]
+    motions = table.build_table(clips, key_bodies="stored")
     frame = jnp.concatenate([jnp.arange(length) for length in np.asarray(motions.lengths)])
     return Tables(motions, SimpleNamespace(frame=frame))
 
@@ -68,7 +67,7 @@ def test_a_ball_is_placed_only_in_the_episodes_of_its_own_clip(plain: Tables):
     assert placed.sum() > 20
     assert not (placed & goes).any()
     assert not info["move"].turn[placed].any()
-    before = np.asarray(law.complete(plain).before_touch)[row]
+    before = np.asarray(law.complete(plain).approach.left)[row]
     assert (before[goes] > 12).sum() > 20  # it could have been
 
 
@@ -78,7 +77,7 @@ def test_chosen_frames_keep_the_clips_own_ball_and_place(plain: Tables):
     frame = jnp.arange(64)
     info, row = law.chosen(tables, jnp.zeros(64, jnp.int32), frame)
     np.testing.assert_array_equal(row, frame)
-    assert (np.asarray(tables.before_touch)[:64] > 12).any()
+    assert (np.asarray(tables.approach.left)[:64] > 12).any()
     info["progress"] = info["progress"] + 3
     found = law.reference(tables, info)
     expected = table.features(tables.motions, jnp.zeros(64, jnp.int32), frame + 3, pad="hold")

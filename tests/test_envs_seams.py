@@ -11,6 +11,7 @@ from mjx_skillmimic.motion import library, table
 
 CLIPS = ["dribble_in_place", "throw_catch", "dribble_forward"]
 LIMIT = 0.35
+STEPS = 300
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,12 @@ def motions():
 
 @pytest.fixture(scope="module")
 def joined(motions):
-    return seams.build_seams(motions, LIMIT)
+    return seams.build_seams(motions, LIMIT, STEPS)
+
+
+def _first(joined, clip):
+    """Clip and frame that the clip's own seam leads to."""
+    return int(joined.clip[clip, 0]), int(joined.frame[clip, 0]) - 1
 
 
 def _heading(rotvec):
@@ -43,14 +49,14 @@ def test_the_nearest_frame_of_the_label_is_entered(motions, joined):
         cut = int(joined.cut[clip])
         assert (cut >= 0) == (best[0] < LIMIT)
         if cut >= 0:
-            assert (cut, int(joined.clip[clip]), int(joined.frame[clip])) == best[1:]
+            assert (cut, *_first(joined, clip)) == best[1:]
             found += 1
     assert found >= 1
 
 
 def test_the_reference_goes_on_where_it_is(motions, joined):
     clip = int(np.flatnonzero(np.asarray(joined.cut) >= 0)[0])
-    cut, other, entered = int(joined.cut[clip]), int(joined.clip[clip]), int(joined.frame[clip])
+    cut, (other, entered) = int(joined.cut[clip]), _first(joined, clip)
     start = cut - 5
     info = {"clip": jnp.array([clip, clip]), "frame": jnp.array([start, start]), "crosses": jnp.array([True, False])}
     features = []
@@ -75,7 +81,7 @@ def test_the_reference_goes_on_where_it_is(motions, joined):
         motions,
         jnp.array([other]),
         jnp.array([entered]),
-        move=jax.tree.map(lambda x: x[jnp.array([clip])], joined.move),
+        move=jax.tree.map(lambda x: x[jnp.array([clip]), 0], joined.move),
     )
     np.testing.assert_allclose(at_seam.root_pos[0, :2], before.root_pos[0, :2], atol=1e-5)
     np.testing.assert_allclose(_heading(at_seam.root_rotvec), _heading(before.root_rotvec)[:1], atol=1e-5)
@@ -92,10 +98,42 @@ def test_labels_ahead_are_those_of_the_rows_that_come(motions, joined):
         assert (int(at[0, k]), int(frame[0, k])) == (int(one[0][0]), int(one[1][0]))
 
 
+def test_a_chain_of_seams_goes_on_where_it_is(motions, joined):
+    """At every further seam too the reference is continuous, and each clip comes after its predecessor's cut."""
+    clip = int(np.flatnonzero(np.asarray(joined.cut) >= 0)[0])
+    cut, count = np.asarray(joined.cut), int(joined.count[clip])
+    assert count == STEPS  # longer than any of the clips: this one goes round
+    ahead = jnp.arange(int(cut[clip]) + count - 1)
+    info = {"clip": jnp.array([clip]), "frame": jnp.array([2]), "crosses": jnp.array([True])}
+    at, frame, move = (
+        np.asarray(x)[0] if not hasattr(x, "turn") else x for x in seams.imitated(joined, info, ahead[None])
+    )
+    features = jax.tree.map(
+        np.asarray, table.features(motions, at, frame, pad="hold", move=jax.tree.map(lambda x: x[0], move))
+    )
+    jumps = np.flatnonzero((np.diff(frame) != 1) | (np.diff(at) != 0))
+    assert len(jumps) >= 3
+    np.testing.assert_array_equal(frame[jumps], cut[at[jumps]])
+    assert (frame < np.asarray(motions.lengths)[at]).all()
+    assert np.linalg.norm(np.diff(features.root_pos[:, :2], axis=0), axis=-1).max() < 0.1
+    assert np.abs(np.sin(np.diff(_heading(features.root_rotvec)))).max() < 0.2
+    assert np.linalg.norm(np.diff(features.object_pos, axis=0), axis=-1).max() < LIMIT + 0.15
+
+
+def test_only_chosen_labels_go_on(motions, joined):
+    labels, cut = np.asarray(motions.skills), np.asarray(joined.cut)
+    label = int(labels[np.flatnonzero(cut >= 0)[0]])
+    some = seams.build_seams(motions, LIMIT, STEPS, (label,))
+    np.testing.assert_array_equal(np.asarray(some.cut), np.where(labels == label, cut, -1))
+    assert not np.asarray(some.count)[labels != label].any()
+    with pytest.raises(ValueError, match=r"seam_skills = \(63,\): the clips have the labels \["):
+        seams.build_seams(motions, LIMIT, STEPS, (63,))
+
+
 def test_no_seam_is_an_error_that_names_the_nearest():
     single = table.build_table(library.load_clips("throw_catch"), key_bodies="stored")
     with pytest.raises(ValueError, match=r"seam_distance = 0.001 m leaves no seam: the nearest is 0\.\d+ m apart"):
-        seams.build_seams(single, 0.001)
+        seams.build_seams(single, 0.001, STEPS)
 
 
 def test_episodes_run_on_and_the_critic_sees_it():
@@ -103,6 +141,7 @@ def test_episodes_run_on_and_the_critic_sees_it():
     config.physics.engine = "mujoco"
     config.start.seam_probability = 1.0
     config.start.seam_distance = LIMIT
+    config.start.seam_steps = 90
     env = envs.load("BallPlay", config, clips=library.load_clips(CLIPS))
     state = jax.jit(env.reset)(jax.random.split(jax.random.key(1), 64))
     info = {name: np.asarray(state.info[name]) for name in ("clip", "frame", "crosses", "episode_length")}
@@ -110,13 +149,11 @@ def test_episodes_run_on_and_the_critic_sees_it():
     cut, lengths = np.asarray(tables.seams.cut), np.asarray(tables.motions.lengths)
     np.testing.assert_array_equal(info["crosses"], info["frame"] <= cut[info["clip"]])
     assert 5 < info["crosses"].sum() < 64
-    other, entered = np.asarray(tables.seams.clip)[info["clip"]], np.asarray(tables.seams.frame)[info["clip"]]
-    left = np.where(
-        info["crosses"],
-        cut[info["clip"]] - info["frame"] + lengths[other] - entered,
-        lengths[info["clip"]] - info["frame"],
-    )
-    np.testing.assert_array_equal(info["episode_length"], np.minimum(left, config.termination.episode_length))
+    count = np.asarray(tables.seams.count)[info["clip"]]
+    on = np.minimum(cut[info["clip"]] - info["frame"] + 1 + count, 90)
+    short = np.minimum(lengths[info["clip"]] - info["frame"], config.termination.episode_length)
+    np.testing.assert_array_equal(info["episode_length"], np.where(info["crosses"], on, short))
+    assert info["episode_length"].max() == 90
     # The last row of every window exists, and the next one that the critic sees is a row of the same clip.
     last = state.info | {"progress": state.info["episode_length"] - 1}
     clip, frame, _ = seams.imitated(tables.seams, last, last["progress"])

@@ -36,7 +36,7 @@ _PLACEMENT, _TRANSITION, _SEAM = 2, 3, 4
 @struct.dataclass
 class Tables:
     """What all worlds share: the reference of every frame, and the state to start from on it; where they are used,
-    `sampling.Bins` of start frames, `transitions.Pairs` between skills, `placement.frames_before_touch` and
+    `sampling.Bins` of start frames, `transitions.Pairs` between skills, `placement.Approach` and
     `seams.Seams`, else None.
     """
 
@@ -44,7 +44,7 @@ class Tables:
     starts: starts.Starts
     bins: Any = None
     pairs: Any = None
-    before_touch: Any = None
+    approach: Any = None
     seams: Any = None
 
 
@@ -89,10 +89,12 @@ class EpisodeLaw:
             pairs = transitions.build_pairs(tables.motions, self.start.transition_distance)
             tables = dataclasses.replace(tables, pairs=pairs)
         if self.places_ball:
-            before_touch = placement.build_frames_before_touch(tables.motions)
-            tables = dataclasses.replace(tables, before_touch=before_touch)
+            approach = placement.build_approach(tables.motions)
+            tables = dataclasses.replace(tables, approach=approach)
         if self.goes_on:
-            tables = dataclasses.replace(tables, seams=seams.build_seams(tables.motions, self.start.seam_distance))
+            start = self.start
+            joined = seams.build_seams(tables.motions, start.seam_distance, start.seam_steps, start.seam_skills)
+            tables = dataclasses.replace(tables, seams=joined)
         return tables
 
     def new_curriculum(self, tables: Tables) -> sampling.Curriculum | None:
@@ -189,7 +191,9 @@ class EpisodeLaw:
             move = over if move is None else then(over, move)
             end = None if end is None else frame + info["episode_length"] - progress
         features = table.features(tables.motions, clip, frame, pad=pad, end=end, move=move)
-        return placement.placed(features, info["placement"], progress) if self.places_ball else features
+        return (
+            placement.placed(features, tables.approach, info["placement"], progress) if self.places_ball else features
+        )
 
     def _episode(self, tables: Tables, clip: Array, frame: Array, drawn: Array) -> dict[str, Any]:
         """What `info` keeps of an episode that imitates a clip from a frame on; drawn: the frame before a start state
@@ -217,8 +221,8 @@ class EpisodeLaw:
             return info
         keys = jax.vmap(lambda key: jax.random.fold_in(key, _SEAM))(rng)
         crosses = seams.crosses(tables.seams, self.start.seam_probability, keys, info["clip"], info["frame"])
-        longest = seams.rows_left(tables.motions, tables.seams, info["clip"], info["frame"])
-        length = jnp.minimum(longest, self.termination.episode_length).astype(jnp.int32)
+        longest = seams.rows_left(tables.seams, info["clip"], info["frame"])
+        length = jnp.minimum(longest, self.start.seam_steps).astype(jnp.int32)
         return info | {"crosses": crosses, "episode_length": jnp.where(crosses, length, info["episode_length"])}
 
     def _placed(self, tables: Tables, rng: Array, row: Array, may: Array) -> dict[str, Any]:
@@ -226,4 +230,4 @@ class EpisodeLaw:
         if not self.places_ball:
             return {}
         keys = jax.vmap(lambda key: jax.random.fold_in(key, _PLACEMENT))(rng)
-        return {"placement": placement.draw(tables.motions, tables.before_touch, self.start, keys, row, may)}
+        return {"placement": placement.draw(tables.motions, tables.approach, self.start, keys, row, may)}

@@ -40,11 +40,11 @@ class StartOptions:
     transition_probability: of an episode that starts in a frame of one clip and imitates another label's clip from a
     frame nearer than `transition_distance` m (`envs.transitions`).
     placement_probability: of an episode that starts before a ball on the floor is touched, and finds it elsewhere:
-    turned by up to `placement_turn` rad about the person and shifted by up to `placement_radius` m, with a reference
-    that takes these up at a mean of no more than `placement_turn_rate` rad/s and `placement_speed` m/s
-    (`envs.placement`).
-    seam_probability: of an episode that goes on behind the end of its clip on a frame of the same label nearer than
-    `seam_distance` m (`envs.seams`).
+    at the end of a way that turns by up to `placement_turn` rad and is shifted by up to `placement_radius` m, with a
+    reference that takes these up at a mean of no more than `placement_turn_rate` rad/s and `placement_speed` m/s, and
+    walks at most 1 + `placement_stretch` times its way (`envs.placement`).
+    seam_probability: of an episode that goes on behind the end of its clip, of a label of `seam_skills` (none given:
+    of any), on a frame of the same label nearer than `seam_distance` m, for `seam_steps` in all (`envs.seams`).
     """
 
     frame: int | None = None
@@ -69,13 +69,18 @@ class StartOptions:
     placement_turn_rate: float = 0.5
     placement_radius: float = 1.0
     placement_speed: float = 0.4
+    placement_stretch: float = 1.0
     seam_probability: float = 0.0
     seam_distance: float = 0.35
+    seam_steps: int = 240
+    seam_skills: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_choices(self)
         check_positive(self, "max_joint_speed", "max_push", "max_kick", "failure_power", "transition_distance")
-        check_positive(self, "placement_turn_rate", "placement_speed", "seam_distance")
+        check_positive(
+            self, "placement_turn_rate", "placement_speed", "placement_stretch", "seam_distance", "seam_steps"
+        )
         for name, lowest in (
             ("uniform_share", "(0"),
             ("score_rate", "(0"),
