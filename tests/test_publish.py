@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from finished_run import ITERATIONS, STEPS, finished_run
-from test_viewing import walker
 
 from mjx_skillmimic.config import differences, load_config, split_arguments
 from mjx_skillmimic.evaluation import publish, publish_text
@@ -108,34 +107,6 @@ def test_curves_are_drawn_from_the_document_alone(published, tmp_path):
     _, written = published
     again = results.draw_curves(json.loads(written[0].read_text()), tmp_path / "again.png")
     assert again.read_bytes() == written[2].read_bytes()
-
-
-def test_key_frames_are_the_ends_the_events_and_the_middles():
-    label = (np.arange(101) >= 40).astype(float)
-    ball = np.zeros((101, 3))
-    ball[70, 2] = 2.0
-    t = dataclasses.replace(walker(101), object_pos=ball, labels={"reference_contact": label})
-    assert results.key_frames(t, 4) == [0, 40, 70, 100]
-    # the longest gaps, 0 to 40 and then 40 to 70, are halved
-    assert results.key_frames(t, 6) == [0, 20, 40, 55, 70, 100]
-    assert results.key_frames(walker(3), 6) == [0, 1, 2]
-
-
-def test_sheet_shows_person_ball_and_ghost_in_every_cell(tmp_path):
-    from PIL import Image
-
-    frames = results.write_sheet(walker(40), tmp_path / "sheet.png")
-    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
-    assert len(frames) == 6
-    assert sheet.shape == (660, 1200, 3)
-    for row in range(2):
-        for column in range(3):
-            red, green, blue = np.moveaxis(sheet[330 * row : 330 * (row + 1), 400 * column : 400 * (column + 1)], -1, 0)
-            assert (red - blue > 60).sum() > 100  # the ball
-            assert (blue - red > 25).sum() > 500  # the body
-            assert (green - red > 25).sum() > 200  # the reference
-    with pytest.raises(ValueError, match="allowed are 100"):
-        results.write_sheet(walker(40), tmp_path / "none.png", limit=100)
 
 
 def test_json_keeps_its_content_and_puts_plain_lists_on_one_line():

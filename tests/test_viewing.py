@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from mjx_skillmimic.viewing import gl, html, offscreen, plots, trajectory, video
+from mjx_skillmimic.viewing import gl, html, offscreen, trajectory, video
 from mjx_skillmimic.viewing.camera import follow
 from mjx_skillmimic.viewing.figures import PALETTE, figures
 from mjx_skillmimic.viewing.overlay import caption
@@ -220,32 +220,3 @@ def test_backend_order_honours_the_environment(monkeypatch):
 def test_caption_shows_time_and_plain_labels():
     text = caption(walker(31), 30)
     assert text.split() == ["0.50", "s", "reward", "1.00"]
-
-
-def write_run(folder, offset=0.0, evaluated=True):
-    folder.mkdir()
-    lines = [
-        {"iteration": i, "env_steps": 1000 * i, "reward": offset + i / 300, "env/reward/p": 0.5, "episode/length": 30}
-        for i in range(1, 200)
-    ]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines) + '{"iteration": 200, "rew')
-    if evaluated:
-        point = {"iteration": 100, "env_steps": 100_000, "reward": 0.4, "acc": 0.5, "survived": 0.9, "success": None}
-        (folder / "evaluations.jsonl").write_text(json.dumps(point) + "\n")
-
-
-def test_plots_read_whole_lines_and_draw_a_picture(tmp_path):
-    import imageio
-
-    write_run(tmp_path / "a")
-    write_run(tmp_path / "b", 0.2, evaluated=False)
-    curves = plots.read_curves(tmp_path / "a" / "metrics.jsonl")
-    assert len(curves["reward"]) == 199
-    assert curves["reward"][-1] == pytest.approx(199 / 300)
-    for runs in (["a"], ["a", "b"]):
-        path = plots.plot_runs([tmp_path / run for run in runs], tmp_path / "curves.png")
-        image = imageio.imread(path)
-        assert image.shape[:2] == (840, 1320)
-        assert image[..., :3].std() > 10
-    with pytest.raises(plots.NoCurvesError, match=r"metrics\.jsonl"):
-        plots.plot_runs([tmp_path / "nothing"], tmp_path / "x.png")

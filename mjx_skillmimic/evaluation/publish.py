@@ -19,6 +19,7 @@ from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.library import load_clips, motion_hash
 
 _CURVE_POINTS = 80
+_SHEET_LIMIT = 200_000  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ def publish(
     for a run that is not complete, two runs of one name, or clips that are not those of the training.
     """
     from mjx_skillmimic.learning.describe import versions
-    from mjx_skillmimic.viewing import results
+    from mjx_skillmimic.viewing import contact_sheet, results
 
     chosen, out = options or PublishOptions(), Path(out)
     runs = [read_run(folder) for folder in folders]
@@ -67,7 +68,8 @@ def publish(
         say(f"{run.name}: drawing")
         video, sheet = (out.with_name(f"{out.name}_{run.name}{suffix}") for suffix in (".mp4", ".png"))
         results.write_small_video(trajectory, video, backend=chosen.renderer)
-        entry["shown"] |= {"video": video.name, "sheet": sheet.name, "frames": results.write_sheet(trajectory, sheet)}
+        frames = contact_sheet.write_sheet(trajectory, sheet, _SHEET_LIMIT)
+        entry["shown"] |= {"video": video.name, "sheet": sheet.name, "frames": frames}
         written += [video, sheet]
         entries.append(entry)
     document = {

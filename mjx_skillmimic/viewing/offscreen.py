@@ -1,6 +1,7 @@
 """Frames of a trajectory as pictures; run as a module, it is the process in which OpenGL may fail unpunished.
 
     python -m mjx_skillmimic.viewing.offscreen TRAJECTORY.npz OUT.mp4 --backend egl --width 640 --height 480
+    python -m mjx_skillmimic.viewing.offscreen TRAJECTORY.npz FOLDER --backend egl --every 10
 
 Exit status 3: the back end gave no picture; the reason is on stderr.
 """
@@ -61,8 +62,10 @@ def _stage(width: int, height: int) -> str:
     return _STAGE.format(width=width, height=height, fovy=FOV_Y, sky=text(sky), floor=text(floor), line=text(tile))
 
 
-def gl_frames(t: Trajectory, camera: CameraPath, width: int, height: int, ghost: bool) -> Iterator[np.ndarray]:
-    """Frames (height, width, 3) uint8 by MuJoCo's OpenGL renderer; the back end is that of MUJOCO_GL at import."""
+def gl_frames(
+    t: Trajectory, camera: CameraPath, width: int, height: int, ghost: bool, every: int = 1
+) -> Iterator[np.ndarray]:
+    """Each `every`-th frame (height, width, 3) uint8 by MuJoCo's OpenGL, in the back end that MUJOCO_GL named."""
     import mujoco
 
     model = mujoco.MjModel.from_xml_string(_stage(width, height))
@@ -72,7 +75,7 @@ def gl_frames(t: Trajectory, camera: CameraPath, width: int, height: int, ghost:
     view.type = mujoco.mjtCamera.mjCAMERA_FREE
     view.distance, view.azimuth, view.elevation = camera.distance, camera.azimuth, camera.elevation
     with mujoco.Renderer(model, height, width, max_geom=1000) as renderer:
-        for frame in range(t.num_frames):
+        for frame in range(0, t.num_frames, every):
             view.lookat[:] = camera.lookat[frame]
             # the light goes with the camera, to keep the figure inside the shadow map
             data.light_xpos[0] = camera.lookat[frame] - 4.0 * camera.light
@@ -95,12 +98,14 @@ def _add(scene: mujoco.MjvScene, drawn: Figures) -> None:
         scene.ngeom += 1
 
 
-def software_frames(t: Trajectory, camera: CameraPath, width: int, height: int, ghost: bool) -> Iterator[np.ndarray]:
-    """Frames (height, width, 3) uint8 without any OpenGL."""
+def software_frames(
+    t: Trajectory, camera: CameraPath, width: int, height: int, ghost: bool, every: int = 1
+) -> Iterator[np.ndarray]:
+    """Each `every`-th frame (height, width, 3) uint8 without any OpenGL."""
     from mjx_skillmimic.viewing.raster import Rasteriser
 
     rasteriser = Rasteriser(width, height)
-    for frame in range(t.num_frames):
+    for frame in range(0, t.num_frames, every):
         yield rasteriser.render(figures(t, frame, camera.eye(frame), ghost), camera, frame)
 
 
@@ -122,22 +127,36 @@ def write(t: Trajectory, path: Path, backend: str, width: int, height: int, ghos
             writer.close()
 
 
+def write_images(t: Trajectory, folder: Path, backend: str, width: int, height: int, ghost: bool, every: int) -> None:
+    """Writes each `every`-th frame as a PNG named after its number, one at a time."""
+    from PIL import Image
+
+    folder.mkdir()
+    draw = software_frames if backend == SOFTWARE else gl_frames
+    for i, image in enumerate(draw(t, follow(t), width, height, ghost, every)):
+        Image.fromarray(overlay.draw_caption(image, t, i * every)).save(folder / f"frame_{i * every:05d}.png")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line of the drawing process; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m mjx_skillmimic.viewing.offscreen")
     parser.add_argument("trajectory", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, help="a .mp4, or a new folder for PNGs")
     parser.add_argument("--backend", default=SOFTWARE)
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
-    parser.add_argument("--quality", type=int, default=8)
+    parser.add_argument("--quality", type=int, default=8, help="of a video")
+    parser.add_argument("--every", type=int, default=1, help="frames from one PNG to the next")
     parser.add_argument("--no-ghost", action="store_true")
     args = parser.parse_args(argv)
     if args.backend != SOFTWARE:
         os.environ["MUJOCO_GL"] = args.backend
     try:
-        size = (args.width, args.height)
-        write(trajectory.load(args.trajectory), args.out, args.backend, *size, not args.no_ghost, args.quality)
+        what = (trajectory.load(args.trajectory), args.out, args.backend, args.width, args.height, not args.no_ghost)
+        if args.out.suffix == ".mp4":
+            write(*what, args.quality)
+        else:
+            write_images(*what, args.every)
     except Exception as error:  # any failure of a GL stack is a reason to try the next one
         sys.stderr.write(f"{args.backend}: {type(error).__name__}: {error}\n")
         return NO_PICTURE

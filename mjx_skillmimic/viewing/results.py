@@ -1,31 +1,21 @@
-"""Pictures of published results: learning curves of several runs, a sheet of key frames, a video of bounded size."""
+"""Pictures of published results: learning curves of several runs, a video of bounded size."""
 
 from __future__ import annotations
 
-import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mjx_skillmimic.viewing.camera import FOV_Y, CameraPath, follow
-from mjx_skillmimic.viewing.figures import figures
-from mjx_skillmimic.viewing.raster import Rasteriser
 from mjx_skillmimic.viewing.trajectory import Trajectory
 from mjx_skillmimic.viewing.video import Video, VideoError, write_video
 
 COLOURS = ("#2a6f97", "#d1495b", "#3a8f5d", "#e09f3e", "#7a5195", "#4f5d75", "#9c6644", "#00798c")
-_INK = (52, 58, 66)
 _MILLION = 1e6
 _LABEL_HEIGHT = 0.035  # in units of the reward axis, 0…1
 # Tried in turn until a video is small enough: width, height, quality.
 _VIDEO_SIZES = ((640, 480, 6), (640, 480, 4), (480, 360, 5), (480, 360, 3), (320, 240, 3))
-_CELL = (400, 330)  # pixels of one key frame
-_MARGIN = 0.2  # m around what a key frame shows
-_NEAREST, _FARTHEST = 2.6, 5.5  # m from the camera
-_SHEET_COLOURS = (256, 128, 64, 32)
 
 
 def draw_curves(document: Mapping[str, Any], path: str | Path) -> Path:
@@ -97,81 +87,6 @@ def _draw_evaluations(axis: Any, run: Mapping[str, Any], key: str, colour: str) 
         axis.plot(
             end, result["first"]["total"][key]["value"], "*", color=colour, markersize=11, markeredgecolor="white"
         )
-
-
-def key_frames(t: Trajectory, count: int = 6) -> list[int]:
-    """At most `count` telling frames, in order: the ends, changes of the clip's contact label, the ball's highest
-    point, then the middles of what is left."""
-    last = t.num_frames - 1
-    chosen = {0, last}
-    changes = np.flatnonzero(np.diff(t.label("reference_contact") > 0.5)) + 1
-    highest = int(np.argmax(t.object_pos[:, 2]))
-    for event in sorted({highest, *map(int, changes)}):
-        apart = min(abs(event - other) for other in chosen)
-        if len(chosen) < count and apart > last / (2 * count):
-            chosen.add(event)
-    while len(chosen) < min(count, t.num_frames):
-        ordered = sorted(chosen)
-        gap = int(np.argmax(np.diff(ordered)))
-        chosen.add((ordered[gap] + ordered[gap + 1]) // 2)
-    return sorted(chosen)
-
-
-def write_sheet(t: Trajectory, path: str | Path, limit: int = 200_000, columns: int = 3) -> list[int]:
-    """Draws the key frames into one PNG of at most `limit` bytes, by the software renderer; answers which they are.
-
-    Fewer colours are tried until it is small enough. Raises ValueError if even the fewest are too many bytes.
-    """
-    from PIL import Image
-
-    frames = key_frames(t)
-    cells = _cells(t, frames)
-    rows = -(-len(cells) // columns)
-    width, height = _CELL
-    sheet = Image.new("RGB", (columns * width, rows * height), (244, 246, 248))
-    for i, cell in enumerate(cells):
-        sheet.paste(cell, (i % columns * width, i // columns * height))
-    for colours in _SHEET_COLOURS:
-        buffer = io.BytesIO()
-        few = sheet.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        few.save(buffer, "PNG", optimize=True)
-        if buffer.tell() <= limit:
-            Path(path).write_bytes(buffer.getvalue())
-            return frames
-    raise ValueError(f"{path}: a sheet of {len(cells)} frames takes {buffer.tell()} bytes, allowed are {limit}")
-
-
-def _framed(t: Trajectory, camera: CameraPath, frame: int) -> CameraPath:
-    """The video's view with one frame's person, ball and reference in the middle, as near as they fit."""
-    shown = [t.body_pos[frame], t.object_pos[frame][None]]
-    if t.reference_body_pos is not None and t.reference_object_pos is not None:
-        shown += [t.reference_body_pos[frame], t.reference_object_pos[frame][None]]
-    points = np.concatenate(shown) @ camera.axes.T
-    low, high = points.min(axis=0) - _MARGIN, points.max(axis=0) + _MARGIN
-    lookat = camera.lookat.copy()
-    lookat[frame] = (low + high) / 2 @ camera.axes
-    half = (high - low) / 2
-    width, height = _CELL
-    distance = max(half[1], half[0] * height / width) / np.tan(np.radians(FOV_Y) / 2) + half[2]
-    return dataclasses.replace(camera, lookat=lookat, distance=float(np.clip(distance, _NEAREST, _FARTHEST)))
-
-
-def _cells(t: Trajectory, frames: list[int]) -> list[Any]:
-    """The pictures of single frames, drawn twice as large and shrunk, with time and errors."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    width, height = _CELL
-    path, rasteriser = follow(t), Rasteriser(2 * width, 2 * height)
-    pictures = []
-    for frame in frames:
-        camera = _framed(t, path, frame)
-        image = rasteriser.render(figures(t, frame, camera.eye(frame)), camera, frame)
-        cell = Image.fromarray(image).resize(_CELL, Image.Resampling.BOX)
-        parts = [f"{frame / t.fps:.2f} s"]
-        parts += [f"{name.removesuffix(' mm')} {t.labels[name][frame]:.0f} mm" for name in t.labels if "mm" in name]
-        ImageDraw.Draw(cell).text((8, 6), "   ".join(parts), fill=_INK, font=ImageFont.load_default(14))
-        pictures.append(cell)
-    return pictures
 
 
 def write_small_video(t: Trajectory, path: str | Path, limit: int = 700_000, backend: str = "software") -> Video:

@@ -1,13 +1,15 @@
-"""An MP4 of a trajectory, drawn in a process of its own by the best renderer that works."""
+"""An MP4 of a trajectory, drawn in a process of its own by the best renderer that works, frame by frame."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from mjx_skillmimic.viewing import gl, trajectory
@@ -50,40 +52,53 @@ def write_video(
         raise ValueError(f"a video needs an even width and height of at least 16, got {width} x {height}")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    failures: list[str] = []
+    options = ["--width", str(width), "--height", str(height), "--quality", str(quality)]
+    options += [] if ghost else ["--no-ghost"]
     with tempfile.TemporaryDirectory(prefix="video-") as folder:
+        partial = Path(folder) / "video.mp4"
+        drawn_by, failures = draw_apart(t, partial, backend, timeout, options)
+        # written beside the target first, so that a reader never sees half a file
+        landing = path.with_name(f".{path.name}.partial")
+        landing.write_bytes(partial.read_bytes())
+        landing.replace(path)
+    return Video(path, drawn_by, failures)
+
+
+def draw_apart(
+    t: Trajectory, out: Path, backend: str, timeout: float, options: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """Draws `t` into a new `out` in a process of its own (`viewing.offscreen` with `options`) by the first of
+    `gl.candidates(backend)` that works within `timeout` s; answers which it was, and the others' complaints.
+
+    Raises `VideoError` if all fail.
+    """
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="trajectory-") as folder:
         source = Path(folder) / "trajectory.npz"
         trajectory.save(t, source)
-        partial = Path(folder) / "video.mp4"
         for candidate in gl.candidates(backend):
-            complaint = _draw(source, partial, candidate, width, height, ghost, timeout, quality)
+            complaint = _draw(source, out, candidate, timeout, options)
             if complaint is None:
-                # written beside the target first, so that a reader never sees half a file
-                landing = path.with_name(f".{path.name}.partial")
-                landing.write_bytes(partial.read_bytes())
-                landing.replace(path)
                 if candidate == gl.SOFTWARE and failures:
                     _LOG.warning("%s (%s)", gl.HELP, "; ".join(failures))
-                return Video(path, candidate, tuple(failures))
+                return candidate, tuple(failures)
             failures.append(complaint)
-    raise VideoError(f"no renderer could draw {path}: {'; '.join(failures)}")
+            shutil.rmtree(out, ignore_errors=True)
+    raise VideoError(f"no renderer could draw {out.name}: {'; '.join(failures)}")
 
 
-def _draw(
-    source: Path, out: Path, backend: str, width: int, height: int, ghost: bool, timeout: float, quality: int
-) -> str | None:
+def _draw(source: Path, out: Path, backend: str, timeout: float, options: Sequence[str]) -> str | None:
     """Runs the drawing process; None for success, else its complaint in one line."""
-    command = [sys.executable, "-m", "mjx_skillmimic.viewing.offscreen", str(source), str(out)]
-    command += ["--backend", backend, "--width", str(width), "--height", str(height)]
-    command += ["--quality", str(quality)]
-    command += [] if ghost else ["--no-ghost"]
+    command = [sys.executable, "-m", "mjx_skillmimic.viewing.offscreen", str(source), str(out), "--backend", backend]
     # The child draws; it must not claim the accelerator that its parent trains on.
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            [*command, *options], env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"{backend}: no picture within {timeout:.0f} s"
-    if done.returncode == 0 and out.is_file() and out.stat().st_size > 0:
+    if done.returncode == 0 and out.exists() and out.stat().st_size > 0:
         return None
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
     return lines[-1] if lines else f"{backend}: the drawing process ended with status {done.returncode}"

@@ -1,0 +1,64 @@
+"""What the command lines show or export: a clip as it is, or an episode of a policy on each clip."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mjx_skillmimic.viewing.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from mjx_skillmimic.kinematics import Skeleton
+
+
+@dataclasses.dataclass(frozen=True)
+class Recordings:
+    """One trajectory a clip, and the tree of bodies that all of them have."""
+
+    trajectories: tuple[Trajectory, ...]
+    skeleton: Skeleton
+
+    def paths(self, out: str | Path, suffix: str = "") -> list[Path]:
+        """One path a trajectory: OUT, with its number behind it where there are several, and `suffix`."""
+        out = Path(out)
+        if len(self.trajectories) == 1:
+            return [out.with_name(f"{out.name}{suffix}")]
+        return [out.with_name(f"{out.name}_{i}{suffix}") for i in range(len(self.trajectories))]
+
+
+def record(
+    policy: str | None = None,
+    motion: str | None = None,
+    clips: int = 4,
+    start: int = 2,
+    seed: int = 0,
+    engine: str | None = None,
+) -> Recordings:
+    """Runs a policy on at most `clips` clips from frame `start`, or plays the clips of `motion` without one.
+
+    policy, motion, engine: as for `evaluation.setup.make_env`; motion is needed without a policy. Raises ValueError for
+    neither, or fewer than one clip; FileNotFoundError, KeyError or ImportError for what cannot be loaded.
+    """
+    if clips < 1:
+        raise ValueError(f"expected at least one clip to show, got {clips}")
+    from mjx_skillmimic.viewing import sources
+
+    if policy is None:
+        if motion is None:
+            raise ValueError("expected a policy, a motion or both, got neither")
+        from mjx_skillmimic.model.scene import build_scene
+        from mjx_skillmimic.motion.library import load_clips
+
+        scene = build_scene()
+        played = tuple(sources.clip_trajectory(clip, scene) for clip in load_clips(motion)[:clips])
+        return Recordings(played, scene.skeleton)
+    from mjx_skillmimic.evaluation import setup
+    from mjx_skillmimic.evaluation.policies import make_agent
+
+    env = setup.make_env(policy, motion, engine)
+    agent = make_agent(policy, env)
+    shown = range(min(len(env.clips), clips))
+    recorder = sources.make_recorder(env, agent, max(env.clips[i].num_frames for i in shown))
+    episodes = tuple(sources.rollout_trajectory(env, agent, i, start, seed, recorder) for i in shown)
+    return Recordings(episodes, env.scene.skeleton)
