@@ -74,19 +74,27 @@ class Scene:
         self._world = server.scene.add_frame("/world", show_axes=False)
         self._person = self._add_figure("person", None)
         self._ghost = self._add_figure("ghost", PALETTE["ghost"])
-        self._ball_frame = server.scene.add_frame("/world/ball", show_axes=False)
-        self._balls = {
-            touched: server.scene.add_glb(f"/world/ball/{colour}", basketball(radius, PALETTE[colour][:3]))
+        # Batches of one: a browser applies the poses of batches later than those of single nodes, and a ball that is
+        # ahead of its hands by some pictures would fly out of them.
+        still: dict[str, Any] = {
+            "batched_wxyzs": np.array([[1.0, 0.0, 0.0, 0.0]]),
+            "batched_positions": np.zeros((1, 3)),
+            "lod": "off",
+        }
+        self._balls: dict[bool, Any] = {
+            touched: server.scene.add_batched_glb(f"/world/{colour}", basketball(radius, PALETTE[colour][:3]), **still)
             for touched, colour in ((False, "ball"), (True, "ball_held"))
         }
-        self._ghost_balls = {
-            held: server.scene.add_icosphere(
+        fine = trimesh.creation.icosphere(subdivisions=4, radius=radius * _GHOST_THICKNESS)
+        self._ghost_balls: dict[bool, Any] = {
+            held: server.scene.add_batched_meshes_simple(
                 f"/world/{colour}",
-                radius * _GHOST_THICKNESS,
-                PALETTE[colour][:3],
-                subdivisions=4,
+                np.asarray(fine.vertices),
+                np.asarray(fine.faces),
+                batched_colors=_as_bytes(np.array([PALETTE[colour][:3]])),
                 opacity=PALETTE[colour][3],
                 cast_shadow=False,
+                **still,
             )
             for held, colour in ((False, "ghost_ball"), (True, "ghost_ball_held"))
         }
@@ -115,7 +123,7 @@ class Scene:
             if reference is not None:
                 self._place(np.asarray(reference))
                 self._ghost.pose(self._data)
-                self._ghost_balls[held].position = self._data.xpos[self._ball]
+                self._ghost_balls[held].batched_positions = self._data.xpos[self._ball][None]
             self._place(qpos)
             self._person.pose(self._data)
             self._draw_ball(status.hands_touch_ball)
@@ -128,10 +136,10 @@ class Scene:
         mujoco.mj_kinematics(self._model, self._data)
 
     def _draw_ball(self, touched: bool) -> None:
-        self._ball_frame.position = self._data.xpos[self._ball]
-        self._ball_frame.wxyz = self._data.xquat[self._ball]
         for label, handle in self._balls.items():
             handle.visible = label == touched
+            handle.batched_positions = self._data.xpos[self._ball][None]
+            handle.batched_wxyzs = self._data.xquat[self._ball][None]
         if self._box is not None:
             batch, handle = self._box
             position = self._data.xpos[batch.body[0]]
