@@ -7,7 +7,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-CODE := mjx_skillmimic scripts configs tests setup.py
+CODE := mjx_skillmimic scripts configs tests notebooks setup.py
 
 # Being on the path is not enough: version managers leave commands that exist and fail, so each candidate is run.
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3 python; do \
@@ -25,7 +25,7 @@ INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip
 RUN_STAMP := $(VENV)/.installed-$(ACCELERATOR)
 DEV_STAMP := $(VENV)/.installed-dev-$(ACCELERATOR)
 
-.PHONY: help quickstart test lint format docs-check clean
+.PHONY: help quickstart test lint format docs-check notebooks clean
 
 help: ## show these lines
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ format: $(DEV_STAMP) ## let ruff rewrite the code
 
 docs-check: $(DEV_STAMP) ## links, files, make targets and figure data named in the documentation exist
 	$(BIN)/python scripts/check_docs.py
+
+notebooks: $(DEV_STAMP) ## run the notebooks at reduced size, results under runs/notebooks/; ARGS=--full for their own sizes
+	$(BIN)/python scripts/run_notebooks.py $(ARGS)
 
 clean: ## remove the virtual environment, caches and builds; runs/ is kept
 	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis MUJOCO_LOG.TXT
