@@ -50,7 +50,8 @@ def integer(value: int) -> bytes:
 
 
 def text(value: str) -> bytes:
-    return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
+    data = value.encode("utf-8", "surrogatepass")
+    return b"X" + struct.pack("<I", len(data)) + data
 
 
 def integers(values: tuple[int, ...]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import stat
@@ -14,7 +15,6 @@ from mjx_skillmimic.motion.clip import MAX_FRAMES
 from mjx_skillmimic.motion.errors import MotionFormatError
 
 MAX_FILE_BYTES = 4 * 337 * MAX_FRAMES + (1 << 20)  # the longest clip, and room for the wrapping
-MAX_MEMBERS = 64
 _CENTRAL_HEADER = b"PK\x01\x02"
 _ENCRYPTED = 0x1
 # What zipfile raises for malformed archives; RuntimeError and its kin are features that it does not support.
@@ -30,21 +30,33 @@ _BROKEN = (
 )
 
 
-def read_file(path: str | os.PathLike[str]) -> bytes:
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The most bytes and members that a file may have; kind: what it should be, largest: the same in words."""
+
+    max_bytes: int
+    max_members: int
+    kind: str
+    largest: str
+
+
+CLIP = Limits(MAX_FILE_BYTES, 64, "a motion file", f"a clip of at most {MAX_FRAMES} frames")
+
+
+def read_file(path: str | os.PathLike[str], limits: Limits = CLIP) -> bytes:
     """The contents of a regular file. Raises MotionFormatError if there is none, or it is empty or too large."""
     try:
         status = os.stat(path)  # before opening, which would wait for a pipe's other end
         if not stat.S_ISREG(status.st_mode):
-            raise MotionFormatError(path, "something that is not a regular file", "a motion file")
-        if status.st_size > MAX_FILE_BYTES:
-            found = f"a file of {status.st_size} bytes"
-            raise MotionFormatError(path, found, f"a clip of at most {MAX_FRAMES} frames")
+            raise MotionFormatError(path, "something that is not a regular file", limits.kind)
+        if status.st_size > limits.max_bytes:
+            raise MotionFormatError(path, f"a file of {status.st_size} bytes", limits.largest)
         with Path(path).open("rb") as file:
             data = file.read(status.st_size)
     except OSError as error:
-        raise MotionFormatError(path, f"no readable file ({error.strerror})", "a motion file") from error
+        raise MotionFormatError(path, f"no readable file ({error.strerror})", limits.kind) from error
     if not data:
-        raise MotionFormatError(path, "an empty file", "a motion file")
+        raise MotionFormatError(path, "an empty file", limits.kind)
     return data
 
 
@@ -54,18 +66,19 @@ class Archive:
     Args:
         path: the file, for reading and for messages.
         compressed: whether deflated members are accepted, as NumPy may write them; torch stores plainly.
+        limits: how large it may be.
 
     Raises MotionFormatError for anything but a plain zip of a few members with plain relative names.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, compressed: bool):
+    def __init__(self, path: str | os.PathLike[str], *, compressed: bool, limits: Limits = CLIP):
         self.path = path
-        data = read_file(path)
+        data = read_file(path, limits)
         if not data.startswith(b"PK\x03\x04"):
             raise MotionFormatError(path, f"a file that begins with {data[:4].hex(' ')}", "a zip archive (50 4b 03 04)")
         # zipfile makes an object of every entry in the directory, so bound their number before it looks.
-        if (headers := data.count(_CENTRAL_HEADER)) > MAX_MEMBERS:
-            raise MotionFormatError(path, f"a zip archive of {headers} members", f"at most {MAX_MEMBERS}")
+        if (headers := data.count(_CENTRAL_HEADER)) > limits.max_members:
+            raise MotionFormatError(path, f"a zip archive of {headers} members", f"at most {limits.max_members}")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except _BROKEN as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from mjx_skillmimic.motion.errors import MotionFormatError
 from mjx_skillmimic.motion.torch_pickle import MAX_PICKLE_BYTES, Tensor, TensorPickleError, read_tensor_pickle
 
 PUBLISHED_FPS = 60.0
-_ITEM = 4  # bytes of a float32
 
 
 def read_pt(
@@ -44,47 +44,59 @@ def read_pt(
 def read_pt_matrix(path: str | os.PathLike[str]) -> np.ndarray:
     """The (T, 337) float32 matrix of a `.pt` file, not yet checked for its contents. Raises MotionFormatError."""
     archive = Archive(path, compressed=False)
-    pickles = [name for name in archive.names if name.count("/") == 1 and name.endswith("/data.pkl")]
-    if len(pickles) != 1:
-        found = f"{len(pickles)} members <name>/data.pkl among {', '.join(archive.names)[:200]}"
-        raise MotionFormatError(path, found, "one, as torch.save writes it")
-    prefix = pickles[0].removesuffix("data.pkl")
-    _check_byte_order(archive, prefix)
+    prefix = pickle_prefix(archive)
     try:
-        tensor = read_tensor_pickle(archive.read(pickles[0], MAX_PICKLE_BYTES))
+        tensor = read_tensor_pickle(archive.read(f"{prefix}data.pkl", MAX_PICKLE_BYTES))
     except TensorPickleError as error:
         raise MotionFormatError(path, str(error), error.expected) from error
     _check_tensor(path, tensor)
-    raw = archive.read(f"{prefix}data/{tensor.storage.key}", MAX_FILE_BYTES)
-    if len(raw) != tensor.storage.count * _ITEM:
-        raise MotionFormatError(path, f"{len(raw)} bytes of numbers", f"{tensor.storage.count} float32 as declared")
-    flat = np.frombuffer(raw, "<f4")[tensor.offset :]
-    strides = tuple(_ITEM * step for step in tensor.stride)
-    return np.lib.stride_tricks.as_strided(flat, tensor.size, strides, writeable=False).astype(np.float32)
+    return read_tensor(archive, prefix, tensor, MAX_FILE_BYTES).astype(np.float32)
 
 
-def _check_byte_order(archive: Archive, prefix: str) -> None:
+def pickle_prefix(archive: Archive) -> str:
+    """The folder, with its slash, in which a torch archive keeps its pickle. Raises MotionFormatError."""
+    pickles = [name for name in archive.names if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        found = f"{len(pickles)} members <name>/data.pkl among {', '.join(archive.names)[:200]}"
+        raise MotionFormatError(archive.path, found, "one, as torch.save writes it")
+    prefix = pickles[0].removesuffix("data.pkl")
     name = f"{prefix}byteorder"
     order = archive.read(name, 64) if name in archive.names else b"little"
     if order != b"little":
         raise MotionFormatError(archive.path, f"byte order {order[:20]!r}", "little")
+    return prefix
+
+
+def read_tensor(archive: Archive, prefix: str, tensor: Tensor, limit: int) -> np.ndarray:
+    """A view of a tensor's numbers, once they are known to be at most `limit` bytes. Raises MotionFormatError."""
+    storage, item = tensor.storage, np.dtype(tensor.storage.dtype)
+    raw = archive.read(f"{prefix}data/{storage.key}", limit)
+    if len(raw) != storage.count * item.itemsize:
+        raise MotionFormatError(
+            archive.path, f"{len(raw)} bytes of numbers", f"{storage.count} {item.name} as declared"
+        )
+    last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride, strict=True))
+    if math.prod(tensor.size) > storage.count or (0 not in tensor.size and last >= storage.count):
+        count, strides = shape_text((storage.count,)), shape_text(tensor.stride)
+        found = f"a {shape_text(tensor.size)} view with strides {strides} of {count} numbers"
+        raise MotionFormatError(archive.path, found, "a view inside its numbers")
+    if 0 in tensor.size:
+        return np.zeros(tensor.size, item)
+    strides_in_bytes = tuple(item.itemsize * step for step in tensor.stride)
+    flat = np.frombuffer(raw, item)[tensor.offset :]
+    return np.lib.stride_tricks.as_strided(flat, tensor.size, strides_in_bytes, writeable=False)
 
 
 def _check_tensor(path: str | os.PathLike[str], tensor: Tensor) -> None:
-    """Sizes first, so that no more than the file's own numbers can be asked for; then the view's last element."""
+    """Sizes first, so that no more than the file's own numbers can be asked for."""
     if len(tensor.size) != 2 or tensor.size[1] != NUM_COLUMNS:
-        raise MotionFormatError(path, f"a tensor of {_shape(tensor.size)}", f"(frames, {NUM_COLUMNS})")
-    rows, columns = tensor.size
-    if not MIN_FRAMES <= rows <= MAX_FRAMES:
-        raise MotionFormatError(path, f"{_shape((rows,))} frames", f"{MIN_FRAMES} to {MAX_FRAMES} frames")
-    last = tensor.offset + (rows - 1) * tensor.stride[0] + (columns - 1) * tensor.stride[1]
-    if rows * columns > tensor.storage.count or last >= tensor.storage.count:
-        count, strides = _shape((tensor.storage.count,)), _shape(tensor.stride)
-        found = f"a {_shape(tensor.size)} view with strides {strides} of {count} numbers"
-        raise MotionFormatError(path, found, "a view inside its numbers")
+        raise MotionFormatError(path, f"a tensor of {shape_text(tensor.size)}", f"(frames, {NUM_COLUMNS})")
+    if not MIN_FRAMES <= tensor.size[0] <= MAX_FRAMES:
+        frames = shape_text(tensor.size[:1])
+        raise MotionFormatError(path, f"{frames} frames", f"{MIN_FRAMES} to {MAX_FRAMES} frames")
 
 
-def _shape(numbers: tuple[int, ...]) -> str:
-    """Numbers from the file, cut to a readable length: they may have thousands of digits."""
+def shape_text(numbers: tuple[int, ...]) -> str:
+    """Numbers from a file as 8×337, cut to a readable length: they may have thousands of digits."""
     text = "×".join(hex(n) if n >> 64 else str(n) for n in numbers[:8])
     return text if len(text) <= 80 else f"{text[:80]}…"
