@@ -155,4 +155,4 @@ def forward_kinematics(
         order.extend(bodies.tolist())
         previous = bodies
     back = np.argsort(order)
-    return Kinematics(*(xp.concatenate(parts, axis=-2)[..., back, :] for parts in zip(*done, strict=True)))
+    return Kinematics(*(xp.concatenate([x[i] for x in done], axis=-2)[..., back, :] for i in range(len(level))))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 Array = Any  # jax.Array or np.ndarray, whichever came in
@@ -19,8 +18,15 @@ REFERENCE_MIN_ANGLE = 1e-5
 
 
 def namespace(*arrays: Array) -> Any:
-    """numpy if every argument is a NumPy value, else jax.numpy."""
-    return np if all(isinstance(a, np.ndarray | np.generic | float | int) for a in arrays) else jnp
+    """numpy if every argument is a NumPy value, else jax.numpy.
+
+    JAX is imported only for others' arrays: the recorder beside Isaac Gym has Python 3.8 and no JAX.
+    """
+    if all(isinstance(a, (np.ndarray, np.generic, float, int)) for a in arrays):
+        return np
+    import jax.numpy as jnp
+
+    return jnp
 
 
 def normalize(v: Array, eps: float = 1e-12) -> Array:

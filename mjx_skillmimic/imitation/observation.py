@@ -7,11 +7,11 @@ import functools
 from typing import TYPE_CHECKING
 
 from mjx_skillmimic import rotations
-from mjx_skillmimic.imitation.options import ObservationOptions
 from mjx_skillmimic.model import humanoid
 from mjx_skillmimic.rotations import Array
 
 if TYPE_CHECKING:
+    from mjx_skillmimic.imitation.options import ObservationOptions
     from mjx_skillmimic.physics.base import BodyState
 
 _FINGERTIPS = humanoid.indices(humanoid.FINGERTIPS)
@@ -56,7 +56,7 @@ class Layout:
         return {name: obs[..., self.slice(name)] for name in self.names}
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - functools.cache is not in the recorder's Python 3.8
 def observation_layout(options: ObservationOptions) -> Layout:
     """The 823 humanoid, 15 object and `num_skills` label columns."""
     bodies = humanoid.NUM_BODIES

@@ -44,7 +44,8 @@ class Trace:
     States (C, T + 1, ·), world frame, SI units: root_pos, root_quat (wxyz), root_lin_vel, root_ang_vel; dof_pos
     (C, T + 1, 156) rotation vectors and dof_vel relative angular velocities in each child's frame, 52 joints in the
     asset's order; object_*. target (C, T, 156) rad: PD targets of the step from t to t + 1. body_force (C, T, 53, 3),
-    object_force (C, T, 3): net contact forces in N after that step, the floor included.
+    object_force (C, T, 3): net contact forces in N after that step, the floor included. edges (C, T, 3) bool, None
+    where the simulator has no pairwise contacts: which nodes touched, in the order of `physics.base.EDGES`.
 
     names: of the courses, "group/name" (the group sorts them in reports). engine: who made it. control_dt: s.
     meta: anything JSON holds: versions, settings, which policy.
@@ -68,6 +69,7 @@ class Trace:
     body_force: np.ndarray
     object_force: np.ndarray
     meta: dict[str, Any] = dataclasses.field(default_factory=dict)
+    edges: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Raises TraceError for shapes that do not fit together."""
@@ -80,6 +82,8 @@ class Trace:
                 if array.shape != expected:
                     raise TraceError(f"{name} has shape {array.shape}, expected {expected}")
                 setattr(self, name, array)
+        if self.edges is not None and np.shape(self.edges) != (courses, steps, 3):
+            raise TraceError(f"edges has shape {np.shape(self.edges)}, expected {(courses, steps, 3)}")
         if self.lengths.shape != (courses,) or (courses and not 1 <= self.lengths.min() <= self.lengths.max() <= steps):
             raise TraceError(f"lengths are {self.lengths}, expected {courses} between 1 and {steps}")
 
@@ -95,6 +99,8 @@ def write_trace(path: str | Path, trace: Trace) -> None:
         "meta": trace.meta,
     }
     arrays: dict[str, Any] = {name: np.asarray(getattr(trace, name), np.float32) for name in {**STATES, **STEPS}}
+    if trace.edges is not None:
+        arrays["edges"] = np.asarray(trace.edges, bool)
     with open(path, "wb") as file:
         np.savez_compressed(file, header=np.array(json.dumps(header)), lengths=trace.lengths, **arrays)
 
@@ -124,6 +130,7 @@ def read_trace(path: str | Path) -> Trace:
             names=tuple(header["names"]),
             lengths=arrays["lengths"],
             meta=header.get("meta", {}),
+            edges=arrays.get("edges"),
             **chosen,
         )
     except (TraceError, KeyError, TypeError) as error:
