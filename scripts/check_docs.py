@@ -22,7 +22,8 @@ FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 CODE_SPAN = re.compile(r"`([^`\n]+)`")
 HEADING = re.compile(r"^#+\s+(.*?)\s*#*$", re.MULTILINE)
-NAMED_FILE = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./-]*")
+# Not Gymnasium's ids, which look like files of the package: mjx_skillmimic/BallPlay-v0.
+NAMED_FILE = re.compile(rf"(?<![\w./-])(?!mjx_skillmimic/\w+-v\d)(?:{'|'.join(FOLDERS)})/[\w./-]*")
 MAKE = re.compile(r"(?:^|[`;&|]\s*|\$ )make ((?:[a-z][\w-]*[ \t]*)+)", re.MULTILINE)
 CONFIG_KEY = re.compile(r"--config\.([a-z]\w*(?:\.\w+)*)[= ]")
 

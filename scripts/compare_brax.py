@@ -29,6 +29,7 @@ from brax.training.agents.ppo import networks as brax_networks
 from brax.training.agents.ppo import train as brax_ppo
 
 from mjx_skillmimic.envs.brax_adapter import BraxAdapter
+from mjx_skillmimic.interop.brax_env import prepare_brax
 from mjx_skillmimic.learning.options import default_ppo
 from mjx_skillmimic.learning.policy import make_policy
 from mjx_skillmimic.learning.ppo import jit_iteration, make_train
@@ -158,19 +159,9 @@ def make_ours(env: Any) -> tuple[Any, Any]:
     return train, act
 
 
-def restore_device_put_replicated() -> None:
-    """brax 0.14 still calls a function that newer JAX has removed; the same for one device or several."""
-    if not hasattr(jax, "device_put_replicated"):
-
-        def replicate(tree: Any, devices: Any) -> Any:
-            return jax.tree.map(lambda x: jnp.stack([x] * len(devices)), tree)
-
-        setattr(jax, "device_put_replicated", replicate)  # noqa: B010
-
-
 def make_brax(env: Any) -> tuple[Any, Any]:
     """`train(seed)` and `act` of brax's own trainer with the shared settings."""
-    restore_device_put_replicated()
+    prepare_brax()
     worlds, minibatches = SETTINGS["num_envs"], SETTINGS["num_minibatches"]
     factory = functools.partial(
         brax_networks.make_ppo_networks,
