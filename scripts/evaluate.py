@@ -30,6 +30,14 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--preset", default="default", help="configuration of a baseline: default or reference")
     parser.add_argument("--stochastic", action="store_true", help="sample actions instead of taking their mean")
     parser.add_argument("--batch", type=int, default=1024, help="worlds at a time (default 1024)")
+    parser.add_argument(
+        "--import",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        dest="modules",
+        help="files or modules with your own tasks",
+    )
     parser.add_argument("--json", type=Path, help="also write everything here")
     return parser.parse_args(argv)
 
@@ -37,6 +45,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Runs the evaluation; 2 for a request that cannot be met."""
     args = parse(argv)
+    from mjx_skillmimic.envs import import_tasks
     from mjx_skillmimic.evaluation import held_out, report, rollouts, setup
     from mjx_skillmimic.evaluation.policies import make_agent
     from mjx_skillmimic.learning.describe import describe
@@ -44,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
     start = int(args.start) if args.start.isdigit() else args.start
     try:
+        import_tasks(args.modules)
         env = setup.make_env(args.policy, args.motion, args.engine, args.preset)
         agent = make_agent(args.policy, env, deterministic=not args.stochastic)
         began = time.perf_counter()

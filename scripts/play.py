@@ -50,6 +50,14 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds a second (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="of boxes and of the policy random (default 0)")
     parser.add_argument("--keys", metavar="CONFIG", help="a file like configs/viewer.py with other keys")
+    parser.add_argument(
+        "--import",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        dest="modules",
+        help="files or modules with your own tasks",
+    )
     args = parser.parse_args(argv)
     if args.speed <= 0:
         parser.error(f"--speed: expected a positive number, found {args.speed:g}")
@@ -91,11 +99,13 @@ def summary(session: Session, seconds: float) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Plays until the viewer is closed; 2 for a request that cannot be met."""
     args = parse(argv)
+    from mjx_skillmimic.envs import import_tasks
     from mjx_skillmimic.viewing.keys import DEFAULT_KEYS, load_keys
     from mjx_skillmimic.viewing.native import NoWindowError, view
     from mjx_skillmimic.viewing.session import Session
 
     try:
+        import_tasks(args.modules)
         keys = load_keys(args.keys) if args.keys else DEFAULT_KEYS
         session = Session(args.policy, args.motion, start=args.state_init, seed=args.seed)
         session.reset(args.clip)

@@ -4,6 +4,7 @@ python scripts/render.py --policy runs/x --out runs/x/render
 python scripts/render.py --policy ballplay-layup --motion BallPlay-M/layup --out runs/layup
 python scripts/render.py --motion throw_catch --out runs/clip --only sheet
 python scripts/render.py --policy runs/x --out runs/x/render --only images --every 10 --size 1920x1080
+python scripts/render.py --policy ballplay-seven --begin "ball on the floor" --tell 1:2.5 13:3 31:2.2 --out runs/take
 
 MUJOCO_GL=egl, osmesa or glfw chooses how OpenGL draws; without any of them a software renderer does (docs/pictures.md).
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from mjx_skillmimic.evaluation.policies import BASELINES
 from mjx_skillmimic.viewing.gl import BACKENDS
 
-KINDS = ("html", "mp4", "sheet", "images")
+KINDS = ("html", "mp4", "sheet", "images", "gif")
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,24 +31,35 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--motion", help="clip name, file or folder; default: the run's own")
     parser.add_argument("--out", type=Path, required=True, help="path without suffix; OUT.html and OUT.mp4 are written")
+    parser.add_argument(
+        "--tell",
+        nargs="+",
+        metavar="LABEL:SECONDS",
+        help="one episode in which these skills are told in turn",
+    )
+    parser.add_argument("--begin", metavar="NAME", help="with --tell: the clip or start state (default: the first)")
+    parser.add_argument("--takes", type=int, default=1, help="with --tell: tries at most until all succeed (default 1)")
     parser.add_argument("--start", type=int, default=2, help="first frame (default 2)")
     parser.add_argument("--clips", type=int, default=4, help="at most so many clips of the motion (default 4)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", help="auto, mujoco, mjx-jax or mjx-warp; default: the run's own")
-    parser.add_argument("--size", default="640x480", help="of video and pictures (default 640x480)")
+    parser.add_argument("--size", help="of video and pictures (default 640x480; of a GIF 480x360)")
     parser.add_argument("--renderer", default="auto", choices=("auto", *BACKENDS), help="who draws video and pictures")
     parser.add_argument("--no-ghost", action="store_true", help="video and pictures without the reference")
     parser.add_argument(
         "--only", nargs="+", choices=KINDS,
-        help="what to write: a 3-D page, videos, key frames as one PNG a clip, a folder of PNGs (default html mp4)",
+        help="what to write: a 3-D page, videos, key frames as one PNG a clip, a folder of PNGs, a small GIF "
+        "(default html mp4)",
     )  # fmt: skip
     parser.add_argument("--save_images", action="store_true", help="also frames as PNGs in the folder OUT_frames")
     parser.add_argument("--every", type=int, default=1, help="frames from one PNG to the next (default 1)")
     parser.add_argument("--frames", type=int, default=6, help="at most so many key frames on a sheet (default 6)")
-    parser.add_argument("--limit", type=int, help="bytes of each video: size and quality give way (default: none)")
+    parser.add_argument("--limit", type=int, help="bytes of each video or GIF: size, quality, colours give way")
     args = parser.parse_args(argv)
     if args.policy is None and args.motion is None:
         parser.error("give --policy, --motion or both")
+    if args.tell and args.policy is None:
+        parser.error("--tell needs a --policy")
     args.only = [*(args.only or ("html", "mp4")), *(["images"] if args.save_images else [])]
     return args
 
@@ -55,12 +67,17 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Writes the files and prints where they are; 2 for a request that cannot be met."""
     args = parse(argv)
-    from mjx_skillmimic.viewing import contact_sheet, gl, images, recordings, results, video
+    from mjx_skillmimic.viewing import contact_sheet, gif, gl, images, recordings, results, video
     from mjx_skillmimic.viewing.html import write_html
 
     try:
-        width, height = (int(n) for n in args.size.split("x"))
-        shown = recordings.record(args.policy, args.motion, args.clips, args.start, args.seed, args.engine)
+        width, height = (int(n) for n in (args.size or "640x480").split("x"))
+        if args.tell:
+            shown = recordings.record_take(
+                args.policy, args.tell, args.motion, args.begin, args.takes, args.seed, say=print
+            )
+        else:
+            shown = recordings.record(args.policy, args.motion, args.clips, args.start, args.seed, args.engine)
         if "html" in args.only:
             page = write_html(shown.trajectories, args.out.with_name(f"{args.out.name}.html"))
             print(f"page   {page}  ({page.stat().st_size / 1e6:.1f} MB, opens without a network)")
@@ -80,6 +97,12 @@ def main(argv: list[str] | None = None) -> int:
                     drawn.append(video.write_video(trajectory, path, *look))
                 seconds = time.perf_counter() - began
                 print(f"video  {path}  ({trajectory.num_frames} frames by {drawn[-1].backend} in {seconds:.0f} s)")
+            if "gif" in args.only:
+                path = shown.paths(args.out, ".gif")[i]
+                small = (width, height) if args.size else (480, 360)
+                options = {"ghost": not args.no_ghost, "backend": args.renderer, "limit": args.limit}
+                drawn.append(gif.write_gif(trajectory, path, *small, **options))
+                print(f"gif    {path}  ({path.stat().st_size / 1e6:.2f} MB by {drawn[-1].backend})")
             if "images" in args.only:
                 folder = shown.paths(args.out, "_frames")[i]
                 made = images.write_images(trajectory, folder, *look, args.every)

@@ -1,7 +1,8 @@
 """The viewer in the browser: meshes, scene, panel and keys without a browser, and once in a real one."""
 
+import contextlib
 import dataclasses
-import shutil
+import sys
 import threading
 import time
 import types
@@ -11,13 +12,14 @@ import urllib.request
 import mujoco
 import numpy as np
 import pytest
+from PIL import Image
 
 from mjx_skillmimic.viewing.keys import DEFAULT_KEYS
 from mjx_skillmimic.viewing.session import Session
 
 viser = pytest.importorskip("viser", reason="the web viewer needs viser: pip install 'mjx_skillmimic[viewer]'")
 
-from mjx_skillmimic.viewing import pacing  # noqa: E402
+from mjx_skillmimic.viewing import pacing, screenshot  # noqa: E402
 from mjx_skillmimic.viewing.web import keyboard, serve  # noqa: E402
 from mjx_skillmimic.viewing.web.meshes import batches  # noqa: E402
 from mjx_skillmimic.viewing.web.page import Page, floor_point  # noqa: E402
@@ -315,17 +317,44 @@ def test_serve_runs_the_session_until_it_is_stopped(session):
     assert not thread.is_alive()
 
 
+def test_the_panel_has_sliders_for_speed_clip_and_frame(page, session):
+    panel = page.panel
+
+    def move(handle, value):
+        """What happens when a person moves a slider."""
+        handle.value = value
+        client, index = next(iter(page._server.get_clients().values()), types.SimpleNamespace()), 0
+        for change in handle._impl.update_cb:
+            change(types.SimpleNamespace(client=client, client_id=index, target=handle))
+
+    move(panel._speed, 0.25)
+    assert session.speed == 0.25
+    move(panel._number, 2)
+    assert session.status.clip == 1
+    move(panel._frame, 30)
+    assert session.status.frame == 30
+    panel._moved = 0.0
+    # keys go farther than the slider
+    session.speed = 16.0
+    session.reset(0)
+    panel.sync(session.status)
+    assert panel._speed.value == panel._speed.max
+    assert session.speed == 16.0
+    assert (panel._number.value, panel._clip.value) == (1, f"1 {session.clips[0]}")
+    assert panel._frame.max == session.lengths[0] - 1
+    away = dataclasses.replace(session.status, ball_distance=4.25)
+    assert "ball 4.2 m away" in panel._status_html(away)
+    assert "away" not in panel._status_html(dataclasses.replace(away, ball_distance=0.5))
+
+
 @pytest.fixture(scope="module")
 def chromium():
-    api = pytest.importorskip("playwright.sync_api", reason="the browser test needs playwright: pip install playwright")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("the browser test needs Chromium (Debian: apt-get install chromium)")
-    software = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=software)
+    with contextlib.ExitStack() as stack:
+        try:
+            browser = stack.enter_context(screenshot.chromium())
+        except screenshot.NoBrowserError as reason:
+            pytest.skip(str(reason))
         yield browser
-        browser.close()
 
 
 def test_keys_and_buttons_in_a_real_browser(page, session, chromium):
@@ -384,3 +413,59 @@ def test_keys_and_buttons_in_a_real_browser(page, session, chromium):
     finally:
         stop.set()
         clock.join(timeout=20)
+
+
+def test_two_browsers_watch_and_steer_one_session(page, session, chromium):
+    stop = threading.Event()
+    clock = threading.Thread(target=pacing.run, args=(session, page.draw), kwargs={"rate": 5, "stop": stop})
+    clock.start()
+    try:
+        windows = [chromium.new_page(viewport={"width": 700, "height": 500}) for _ in range(2)]
+        for window in windows:
+            window.goto(page.url)
+        for window in windows:
+            window.get_by_role("button", name="dribble forward").wait_for(timeout=120_000)
+        assert until(lambda: len(page._server.get_clients()) == 2)
+
+        def shown():
+            return [window.locator("text=/frame [0-9]+ of/").first.inner_text(timeout=60_000) for window in windows]
+
+        session.reset(0, 2)
+        session.paused = True
+        session.seek(40)
+        assert until(lambda: all("frame 40 of" in text for text in shown()), 60.0)
+        windows[1].keyboard.press(".")
+        assert until(lambda: session.status.step == 1)
+        assert until(lambda: all("frame 41 of" in text for text in shown()), 60.0)
+        windows[0].keyboard.press("ArrowUp")
+        assert until(lambda: session.status.skill == 13)
+        for window in windows:
+            window.locator("b", has_text="dribble forward").first.wait_for(timeout=60_000)
+            window.close()
+    finally:
+        stop.set()
+        clock.join(timeout=20)
+
+
+def test_a_screenshot_shows_the_page(session, chromium, tmp_path):
+    # Playwright cannot be started a second time in one thread
+    found = contextlib.contextmanager(lambda: (yield chromium))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screenshot, "chromium", found)
+        session.reset(0, 2)
+        path = screenshot.take_screenshot(session, tmp_path / "x" / "page.png", 6, 640, 400, settle=2.0)
+    assert session.status.step == 6
+    assert session.paused
+    picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    assert picture.shape == (400, 640, 3)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 200
+
+
+def test_without_playwright_or_chromium_it_is_said_what_to_install(monkeypatch):
+    pytest.importorskip("playwright.sync_api", reason="playwright: pip install 'mjx_skillmimic[browser]'")
+    monkeypatch.setattr(screenshot.shutil, "which", lambda name: None)
+    with pytest.raises(screenshot.NoBrowserError, match="apt-get install chromium"), screenshot.chromium():
+        pass
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+    with pytest.raises(screenshot.NoBrowserError, match=r"mjx_skillmimic\[browser\]"), screenshot.chromium():
+        pass

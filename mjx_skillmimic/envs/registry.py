@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import ml_collections
@@ -31,6 +35,32 @@ def load(name: str, config: ml_collections.ConfigDict | None = None, **kwargs: A
     """Builds an environment. Raises KeyError that lists what exists."""
     make, defaults = _entry(name)
     return make(defaults("default") if config is None else config, **kwargs)
+
+
+def import_tasks(modules: Sequence[str]) -> None:
+    """Imports Python files (`my_task.py`), or modules by name (`my_package.tasks`), that `register` tasks as they load.
+
+    Names are looked for in the working directory, too. Raises FileNotFoundError for a file that is not there, and
+    whatever the import raises.
+    """
+    for module in modules:
+        if not module.endswith(".py"):
+            sys.path.append(str(Path.cwd()))
+            try:
+                importlib.import_module(module)
+            finally:
+                sys.path.pop()
+            continue
+        file = Path(module).resolve()
+        if not file.is_file():
+            raise FileNotFoundError(f"no file {module}")
+        spec = importlib.util.spec_from_file_location(f"_task_{file.stem}", file)
+        assert spec is not None
+        assert spec.loader is not None
+        loaded = importlib.util.module_from_spec(spec)
+        # dataclasses and pickles of the file look for their module here
+        sys.modules[spec.name] = loaded
+        spec.loader.exec_module(loaded)
 
 
 def _entry(name: str) -> tuple[Callable[..., Any], Callable[[str], ml_collections.ConfigDict]]:

@@ -35,6 +35,14 @@ class Ball:
     ang_vel: Array
 
 
+@struct.dataclass
+class States:
+    """Whole states of N worlds at their start, in the scene's coordinates: qpos (N, nq), qvel (N, nv)."""
+
+    qpos: Array
+    qvel: Array
+
+
 @dataclasses.dataclass(frozen=True)
 class FreePlay:
     """N worlds over T control steps, NumPy. Step k (0-based) is the state after k + 1 control steps.
@@ -95,18 +103,25 @@ def concatenate(parts: list[FreePlay]) -> FreePlay:
     )
 
 
-def begin(env: Any, tables: Any, keys: Array, clip: Array, frame: Array, ball: Ball | None = None) -> Any:
-    """The environment's state of N worlds on chosen frames, with another ball where one is given."""
+def begin(env: Any, tables: Any, keys: Array, clip: Array, frame: Array, instead: Ball | States | None = None) -> Any:
+    """The environment's state of N worlds on chosen frames; with another ball, or in other states, where given."""
     state = env.begin(tables, keys, clip, frame)
-    if ball is None:
+    if instead is None:
         return state
+    if isinstance(instead, States):
+        return place(env, state, instead)
     row = table.rows(tables.motions, clip, frame)
     start = env.scene.unpack(tables.starts.qpos[row], tables.starts.qvel[row])
     still = jnp.broadcast_to(jnp.array([1.0, 0.0, 0.0, 0.0]), start.object_quat.shape)
     moved = start._replace(
-        object_pos=ball.pos, object_quat=still, object_lin_vel=ball.lin_vel, object_ang_vel=ball.ang_vel
+        object_pos=instead.pos, object_quat=still, object_lin_vel=instead.lin_vel, object_ang_vel=instead.ang_vel
     )
-    data = env.physics.init(*env.scene.pack(*moved))
+    return place(env, state, States(*env.scene.pack(*moved)))
+
+
+def place(env: Any, state: Any, states: States) -> Any:
+    """The environment's state with its N worlds put elsewhere; what it remembers for its reward stays."""
+    data = env.physics.init(states.qpos, states.qvel)
     options = env.options.observation
     obs = observe(env.body_state(data), skill_one_hot(state.info["skill"], options.num_skills), options)
     return state.replace(data=data, obs=obs)
@@ -122,7 +137,7 @@ def tell(env: Any, state: Any, label: Array) -> Any:
 def make_free_play(
     env: Any, agent: Agent, steps: int, label_function: LabelFunction | None = None
 ) -> Callable[..., dict[str, Array]]:
-    """A compiled `fn(tables, parameters, clip (N,), frame (N,), ball, labels (T, N), rng)` of T = `steps` steps.
+    """A compiled `fn(tables, parameters, clip (N,), frame (N,), instead, labels (T, N), rng)` of T = `steps` steps.
 
     The answer has arrays (T, N, …): the fields of `FreePlay` and "fallen", "lost". label_function(k, state) -> (N,)
     int32 says the label at step k instead of `labels`, which may then be None. Raises ValueError for an agent that
@@ -133,10 +148,16 @@ def make_free_play(
 
     @jax.jit
     def play(
-        tables: Any, parameters: Any, clip: Array, frame: Array, ball: Ball | None, labels: Array | None, rng: Array
+        tables: Any,
+        parameters: Any,
+        clip: Array,
+        frame: Array,
+        instead: Ball | States | None,
+        labels: Array | None,
+        rng: Array,
     ) -> dict[str, Array]:
         reset_rng, rng = jax.random.split(rng)
-        state = begin(env, tables, jax.random.split(reset_rng, clip.shape[0]), clip, frame, ball)
+        state = begin(env, tables, jax.random.split(reset_rng, clip.shape[0]), clip, frame, instead)
 
         def body(carry: tuple[Any, Array], given: Any) -> tuple[tuple[Any, Array], dict[str, Array]]:
             state, alive = carry
@@ -172,16 +193,16 @@ def run_free_play(
     clip: np.ndarray,
     frame: np.ndarray,
     labels: np.ndarray,
-    ball: Ball | None = None,
+    instead: Ball | States | None = None,
     seed: int = 0,
     batch: int = 1024,
     play: Callable[..., dict[str, Array]] | None = None,
 ) -> FreePlay:
     """N worlds from frames (N,) of clips (N,) with labels (T, N), `batch` worlds at a time.
 
-    env: built from `rollouts.evaluation_config`. play: from `make_free_play` of the same env, agent and T, to be
-    compiled once for several calls. The same arguments give the same worlds on a deterministic engine. Raises
-    ValueError for labels of another shape or outside the one-hot.
+    env: built from `rollouts.evaluation_config`. instead: of the frames' balls, or of their whole states. play: from
+    `make_free_play` of the same env, agent and T, to be compiled once for several calls. The same arguments give the
+    same worlds on a deterministic engine. Raises ValueError for labels of another shape or outside the one-hot.
     """
     labels = np.asarray(labels, np.int32)
     count, known = len(clip), env.options.observation.num_skills
@@ -194,7 +215,7 @@ def run_free_play(
     for first in range(0, count, batch):
         # the last batch is filled up with repeats, so that one compilation serves all
         which = np.arange(first, first + batch) % count
-        some = jax.tree.map(lambda x, which=which: jnp.asarray(np.asarray(x)[which], jnp.float32), ball)
+        some = jax.tree.map(lambda x, which=which: jnp.asarray(np.asarray(x)[which], jnp.float32), instead)
         where = (jnp.asarray(np.asarray(x)[which], jnp.int32) for x in (clip, frame))
         rng = jax.random.fold_in(jax.random.key(seed), first)
         seen = jax.device_get(play(env.tables, agent.parameters, *where, some, jnp.asarray(labels[:, which]), rng))

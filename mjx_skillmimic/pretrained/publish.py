@@ -16,6 +16,7 @@ from mjx_skillmimic.evaluation.run_record import LAST, RunRecord, command_line, 
 from mjx_skillmimic.motion.library import load_clips, motion_hash, recording_hash
 from mjx_skillmimic.motion.skill_names import skill_name
 from mjx_skillmimic.pretrained import cards, evaluations, text
+from mjx_skillmimic.pretrained.shelf import policy_files
 
 DTYPE = "float16"
 MAX_BYTES = 4_000_000
@@ -77,7 +78,7 @@ def refresh(folder: str | Path, document: str | Path) -> list[Path]:
     Raises FileNotFoundError, CardError, or ValueError for a document without the table's marks.
     """
     document = Path(document)
-    shelf = [cards.read_card(path.with_suffix(".json")) for path in sorted(Path(folder).glob("*.npz"))]
+    shelf = [cards.read_card(path.with_suffix(".json")) for path in policy_files(Path(folder))]
     renewed = text.refresh(document.read_text(encoding="utf-8"), shelf)
     pages = [Path(folder) / f"{card['name']}.md" for card in shelf]
     for page, card in zip(pages, shelf, strict=True):

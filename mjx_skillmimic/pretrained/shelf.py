@@ -23,7 +23,12 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """The shipped policies, sorted."""
-    return sorted(path.stem for path in folder().glob("*.npz"))
+    return sorted(path.stem for path in policy_files(folder()))
+
+
+def policy_files(folder: Path) -> list[Path]:
+    """The policies in a folder, sorted: every `.npz` but start states, whose names have a second dot."""
+    return sorted(path for path in folder.glob("*.npz") if "." not in path.stem)
 
 
 def locate(source: str | Path, others: Sequence[str] = ()) -> Path:

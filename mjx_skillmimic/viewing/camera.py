@@ -73,5 +73,5 @@ def follow(trajectory: Trajectory) -> CameraPath:
     centre[:, 2] = np.clip(0.95 + 0.25 * (ball[:, 2] - 1.2), 0.85, 1.4)
     lookat = _smooth(centre, round(_SMOOTHING_SECONDS * trajectory.fps))
     spread = np.abs(np.clip(ball - lookat, -2.5, 2.5)).max(axis=1)
-    distance = float(np.clip(2.7 + 0.8 * np.quantile(spread, 0.95), 3.2, 5.0))
+    distance = float(np.clip(2.7 + 0.8 * np.quantile(spread, 0.99), 3.2, 5.0))
     return CameraPath(lookat, distance, azimuth=(facing + 180.0 + 38.0) % 360.0)

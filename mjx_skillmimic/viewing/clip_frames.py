@@ -1,4 +1,7 @@
-"""The clips' frames as coordinates of the scene: what the dataset player shows and the ghost follows."""
+"""The clips' frames as coordinates of the scene: what the dataset player shows and the ghost follows.
+
+A start state of a policy's own making counts as a clip of one frame.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from mjx_skillmimic.kinematics import forward_kinematics
 from mjx_skillmimic.model.scene import Scene
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.table import build_table
+from mjx_skillmimic.pretrained.starts import Starts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,4 +53,26 @@ def clip_frames(clips: Sequence[MotionClip], scene: Scene) -> ClipFrames:
         lengths=np.asarray(table.lengths),
         skills=np.asarray(table.skills),
         names=table.names,
+    )
+
+
+def with_starts(frames: ClipFrames, starts: Starts | None) -> ClipFrames:
+    """The frames with start states before them, each a clip of one frame without a label. Raises ValueError for states
+    of another scene."""
+    if starts is None:
+        return frames
+    count = len(starts)
+    if starts.qpos.shape[1] != frames.qpos.shape[1]:
+        raise ValueError(
+            f"start states have {starts.qpos.shape[1]} coordinates, the scene has {frames.qpos.shape[1]}: "
+            "they were recorded in another scene"
+        )
+    return ClipFrames(
+        qpos=np.concatenate([starts.qpos.astype(np.float64), frames.qpos]),
+        contact=np.concatenate([np.zeros(count, bool), frames.contact]),
+        joint_error=np.concatenate([np.zeros(count), frames.joint_error]),
+        first=np.concatenate([np.arange(count), frames.first + count]),
+        lengths=np.concatenate([np.ones(count, int), frames.lengths]),
+        skills=np.concatenate([starts.skill, frames.skills]),
+        names=(*(f"start: {name}" for name in starts.name), *frames.names),
     )

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 COMMANDS = {
     "pause": "pause or go on",
     "step": "one control step",
-    "reset": "begin the clip again",
+    "reset": "begin again",
     "faster": "twice the speed",
     "slower": "half the speed",
     "box": "throw a box at the person",
     "ghost": "show or hide the reference",
-    "next_clip": "the next clip",
-    "previous_clip": "the clip before",
+    "next_clip": "the next clip or start",
+    "previous_clip": "the clip or start before",
 }
 SKILL = "skill:"
 NUM_SKILLS = 64

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mjx_skillmimic.motion.skill_names import skill_name
 from mjx_skillmimic.viewing.trajectory import Trajectory
 
+SKILL = "skill"  # the label that holds the number of the skill told
 _INK = (52, 58, 66)
 # Labels that the colours of the balls already say, or that say nothing to a viewer.
 _SILENT = ("contact", "reference_contact", "episode")
@@ -19,7 +21,12 @@ def caption(trajectory: Trajectory, frame: int) -> str:
     """The text of one frame, e.g. "1.25 s   reward 0.93"."""
     parts = [f"{frame / trajectory.fps:5.2f} s"]
     shown = [name for name in trajectory.labels if name not in _SILENT][:_MAX_LABELS]
-    return "   ".join(parts + [f"{name} {trajectory.labels[name][frame]:.2f}" for name in shown])
+    return "   ".join(parts + [_said(name, trajectory.labels[name][frame]) for name in shown])
+
+
+def _said(name: str, value: float) -> str:
+    """A label as text; that of a skill by the skill's name."""
+    return skill_name(round(value)) if name == SKILL else f"{name} {value:.2f}"
 
 
 def draw_caption(image: np.ndarray, trajectory: Trajectory, frame: int) -> np.ndarray:

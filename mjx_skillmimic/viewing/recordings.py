@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,27 @@ def record(
     recorder = sources.make_recorder(env, agent, max(env.clips[i].num_frames for i in shown))
     episodes = tuple(sources.rollout_trajectory(env, agent, i, start, seed, recorder) for i in shown)
     return Recordings(episodes, env.scene.skeleton)
+
+
+def record_take(
+    policy: str,
+    tell: Sequence[str],
+    motion: str | None = None,
+    begin: str | None = None,
+    takes: int = 1,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+) -> Recordings:
+    """One episode in which one skill after another is told: the best of at most `takes` (`takes.best_take`).
+
+    tell: parts as in `takes.parse_part`. begin: name of a clip or start state of the session (`Session.clips`). Raises
+    ValueError for parts or a beginning that cannot be, and what `Session` raises.
+    """
+    from mjx_skillmimic.viewing import takes as one_take
+    from mjx_skillmimic.viewing.session import Session
+
+    session = Session(policy, motion)
+    parts = [one_take.parse_part(text, 1.0 / session.control_dt) for text in tell]
+    clip = one_take.find_clip(session, begin)
+    take, _ = one_take.best_take(session, parts, one_take.apexes(session), clip, takes, seed=seed, say=say)
+    return Recordings((take,), session.scene.skeleton)

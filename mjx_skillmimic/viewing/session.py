@@ -18,8 +18,8 @@ from mjx_skillmimic.model.scene import build_scene
 from mjx_skillmimic.motion.skill_names import skill_name
 from mjx_skillmimic.physics.base import EDGES
 from mjx_skillmimic.viewing import commands, projectile, stage
-from mjx_skillmimic.viewing.clip_frames import clip_frames
-from mjx_skillmimic.viewing.driver import PLAYBACK, Driver, Program, clips_for, fitting_policies, learned_skills
+from mjx_skillmimic.viewing.clip_frames import clip_frames, with_starts
+from mjx_skillmimic.viewing.driver import PLAYBACK, Driver, Program, fitting_policies, learned_skills, openings_for
 from mjx_skillmimic.viewing.status import Status
 
 _HANDS_OBJECT = EDGES.index("hands_object")
@@ -33,7 +33,9 @@ class Session:
     from any thread; hold `lock` while reading `data`.
 
     scene: the environment's; model: that with the projectile as last body; data: the world. clips, lengths, skills,
-    policies: names of the clips, their frames, the skills that may be told (label → name), what `set_policy` takes.
+    policies: names of the clips, their frames, the skills that may be told (label → name), what `set_policy` takes. The
+    first `num_starts` of clips are `starts`, states of the policy's own making of one frame each and without a
+    reference; `motions` are the others.
     paused, speed, ghost: wishes of the viewer, which `pacing.run` and the drawing obey. falls: since the beginning.
     restart_seconds: a clip begins again so long after a fall; None: never. real_time_factor: kept by `pacing.run`.
     """
@@ -50,16 +52,18 @@ class Session:
         """Builds the world and compiles the policy, some seconds; "playback" needs neither.
 
         policy: a run's folder, a policy file, a shipped policy's name, or a baseline. motion: clip name, file, folder
-        or several; without: see `driver.clips_for`. start: frame on which clips begin.
+        or several; without: see `driver.openings_for`. start: frame on which clips begin.
 
-        Raises FileNotFoundError, MotionFormatError, PolicyFormatError, CardError for what cannot be read, KeyError for
-        an unknown preset, ValueError for what does not fit together.
+        Raises FileNotFoundError, MotionFormatError, PolicyFormatError, CardError, StartsError for what cannot be read,
+        KeyError for an unknown preset or task, ValueError for what does not fit together.
         """
         policy = str(policy)
         self._config, self._seed = run_config(policy, preset), seed
-        self._motions = clips_for(policy, self._config, motion)
+        self.motions, self.starts = openings_for(policy, self._config, motion)
+        self.num_starts = 0 if self.starts is None else len(self.starts)
         self.scene = build_scene(SceneOptions(**self._config.scene))
-        self._stage, self._frames = stage.Stage(self.scene), clip_frames(self._motions, self.scene)
+        self._stage = stage.Stage(self.scene)
+        self._frames = with_starts(clip_frames(self.motions, self.scene), self.starts)
         self.model, self.data, self.control_dt = self._stage.model, self._stage.data, self.scene.control_dt
         self.lock = threading.RLock()
         self.clips, self.lengths = list(self._frames.names), [int(n) for n in self._frames.lengths]
@@ -107,8 +111,8 @@ class Session:
             raise ValueError(f"{name} was trained in another scene; here there is {', '.join(self.policies)}")
         before = self._driver
         same = before is not None and (name in BASELINES or before.program.serves(config))
-        program = before.program if before and same else Program(config, self._motions, self._stage)
-        driver, labels = Driver(name, program, self._seed), learned_skills(name, self._motions)
+        program = before.program if before and same else Program(config, self.motions, self._stage, self.starts)
+        driver, labels = Driver(name, program, self._seed), learned_skills(name, self.motions)
         with self.lock:
             goes_on = same and not self._kinematic
             self._driver, self._kinematic = driver, False
@@ -151,7 +155,7 @@ class Session:
                 self._show_frame()
                 return
             assert self._driver is not None
-            self._first = min(frame, last - 1)
+            self._first = max(min(frame, last - 1), 0)
             self._state = self._driver.begin(clip, self._first)
             self._stage.show(self._state.data)
             self.status = self._look({})
@@ -224,6 +228,7 @@ class Session:
         """The status after a step that left the metrics `seen`, none right after a reset."""
         row = self._frames.row(self._clip, self._frame())
         referred = not self._steered and self._first + self._count < self.lengths[self._clip]
+        referred &= self._clip >= self.num_starts
         told = {name.removeprefix("reward/"): float(x[0]) for name, x in seen.items() if name.startswith("reward/")}
         return self._status(
             rewards=told if referred else {},
@@ -235,6 +240,7 @@ class Session:
         )
 
     def _status(self, **rest: Any) -> Status:
+        ball = self.data.xpos[self.scene.object_body_id]
         common: dict[str, Any] = {"rewards": {}, "contacts": []} | rest
         return Status(
             step=self._count,
@@ -245,6 +251,7 @@ class Session:
             policy=self.policy,
             fallen=self._fallen,
             root_height=float(self.data.qpos[2]),
-            ball_height=float(self.data.xpos[self.scene.object_body_id, 2]),
+            ball_height=float(ball[2]),
+            ball_distance=float(np.linalg.norm(ball[:2] - self.data.qpos[:2])),
             **common,
         )

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mjx_skillmimic.viewing.web.scene import Scene
 
 AUTOMATIC_BOX = "automatic box"  # thrown by the published law, wherever the cameras are
-SPEEDS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+SPEEDS = (0.05, 4.0)  # of the slider; keys go farther (`commands.SPEEDS`)
+_AWAY = 1.5  # m from the person to a ball that has gone
 _HOLD = 1.0  # s that a slider is left alone after somebody moved it
 _CHOSEN, _OTHER = (63, 118, 178), (226, 231, 238)
 RESTART = 1.5  # s on the floor after which the clip may begin again
@@ -59,30 +60,36 @@ class Panel:
         session = self._session
         self._show_skills(status.skill)
         self._run.options = ("go on" if session.paused else "pause", *_RUN[1:])
-        self._speed.value = f"{min(SPEEDS, key=lambda s: abs(s - session.speed)):g}"
         if not self._policy.disabled:
             self._policy.value = session.policy
         self._ghost.value = session.ghost
         self._restart.value = session.restart_seconds is not None
         if time.monotonic() - self._moved > _HOLD:
+            self._speed.value = min(max(session.speed, SPEEDS[0]), SPEEDS[1])
             self._clip.value = self._clip_names[status.clip]
-            self._frame.max = session.lengths[status.clip] - 1
-            self._frame.value = min(status.frame, self._frame.max)
+            self._number.value = status.clip + 1
+            last = session.lengths[status.clip] - 1
+            self._frame.disabled = last == 0
+            self._frame.max = max(last, 1)
+            self._frame.value = min(status.frame, last)
         self._status.content = self._status_html(status)
 
     def _add_run(self) -> None:
         session = self._session
         self._run = self._gui.add_button_group("run", _RUN)
-        self._speed = self._gui.add_dropdown("speed", tuple(f"{s:g}" for s in SPEEDS), initial_value="1")
+        self._speed = self._gui.add_slider("speed", *SPEEDS, step=0.05, initial_value=1.0, marks=(1.0, 2.0, 3.0))
         self._policy = self._gui.add_dropdown("policy", tuple(session.policies), initial_value=session.policy)
         self._clip_names = tuple(f"{i + 1} {name}" for i, name in enumerate(session.clips))
-        self._clip = self._gui.add_dropdown("clip", self._clip_names)
+        self._clip = self._gui.add_dropdown("clip", self._clip_names, hint="type to search")
+        count = len(session.clips)
+        self._number = self._gui.add_slider("number", 1, max(count, 2), step=1, initial_value=1, disabled=count == 1)
         self._frame = self._gui.add_slider("frame", min=0, max=max(session.lengths[0] - 1, 1), step=1, initial_value=0)
         commands = {"box": AUTOMATIC_BOX, "go on": "pause"}
 
         self._run.on_click(lambda event: self._act(commands.get(event.target.value, event.target.value), event.client))
         self._on_update(self._speed, lambda value: setattr(session, "speed", float(value)))
         self._on_update(self._clip, lambda value: session.reset(self._clip_names.index(value)))
+        self._on_update(self._number, lambda value: session.reset(int(value) - 1))
         self._on_update(self._frame, lambda value: session.seek(int(value)))
         self._on_update(self._policy, self._set_policy)
 
@@ -140,14 +147,17 @@ class Panel:
 
     def _status_html(self, status: Status) -> str:
         session = self._session
-        pace = "paused" if session.paused else f"{session.real_time_factor:.2f} × real time"
+        asked = f" of {session.speed:g}" if session.speed != 1.0 else ""
+        pace = "paused" if session.paused else f"{session.real_time_factor:.2f}{asked} × real time"
         state = "played back" if session.kinematic else "fallen" if status.fallen else "standing"
         reward = f" &middot; reward {status.rewards['total']:.2f}" if "total" in status.rewards else ""
         error = "" if status.joint_error_m is None else f" &middot; error {1000 * status.joint_error_m:.0f} mm"
+        frame = f", frame {status.frame} of {session.lengths[status.clip]}" if session.lengths[status.clip] > 1 else ""
+        away = f" &middot; ball {status.ball_distance:.1f} m away" if status.ball_distance > _AWAY else ""
         lines = [
             f"<b>{html.escape(skill_name(status.skill))}</b> &middot; {html.escape(status.policy)}",
-            f"{html.escape(session.clips[status.clip])}, frame {status.frame} of {session.lengths[status.clip]}",
-            f"{state}{reward}{error}",
+            f"{html.escape(session.clips[status.clip])}{frame}",
+            f"{state}{reward}{error}{away}",
             pace,
             f"<i>{html.escape(self._said) or '&nbsp;'}</i>",
         ]
