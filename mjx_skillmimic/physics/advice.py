@@ -23,6 +23,11 @@ def advice(physics: Any, qpos: np.ndarray, worlds: int) -> str:
             f"--config.physics.options=\"{{'max_geom_pairs': {2 * physics.max_geom_pairs}, "
             f"'max_contacts': {2 * physics.max_contacts}}}\""
         )
+    if physics.name == "physx":
+        return (
+            f"there is room for {physics.capacity} contact points of a world in a physics step; more room: "
+            f"--config.physics.options=\"{{'capacity': {2 * physics.capacity}}}\""
+        )
     if physics.name != "mjx-warp":
         return f"the engine {physics.name} has no option for more"
     room = physics.buffers or sizing.capacity(physics.scene, worlds, physics.margin)

@@ -9,7 +9,7 @@ import jax
 from mjx_skillmimic.model.scene import Scene
 from mjx_skillmimic.physics.base import Physics
 
-ENGINES = ("mujoco", "mjx-jax", "mjx-warp")
+ENGINES = ("mujoco", "mjx-jax", "mjx-warp", "physx")
 
 
 def resolve_engine(engine: str = "auto") -> str:
@@ -42,6 +42,10 @@ def make_physics(engine: str, scene: Scene, **engine_options: Any) -> Physics:
         from mjx_skillmimic.physics.mjx_jax import MjxJaxPhysics
 
         return MjxJaxPhysics(scene, **engine_options)
+    if name == "physx":
+        from mjx_skillmimic.physics.physx import PhysxPhysics
+
+        return PhysxPhysics(scene, **engine_options)
     from mjx_skillmimic.physics.mjx_warp import MjxWarpPhysics
 
     return MjxWarpPhysics(scene, **engine_options)
