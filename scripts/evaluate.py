@@ -26,7 +26,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=64, help="in all, dealt to the clips in turn (default 64)")
     parser.add_argument("--start", default="first", help="first (frame 2), random, or a frame number (default first)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--engine", help="auto, mujoco, mjx-jax or mjx-warp; default: the run's own")
+    parser.add_argument("--engine", help="auto, mujoco, mjx-jax, mjx-warp or physx; default: the run's own")
     parser.add_argument("--preset", default="default", help="configuration of a baseline: default or reference")
     parser.add_argument("--stochastic", action="store_true", help="sample actions instead of taking their mean")
     parser.add_argument("--batch", type=int, default=1024, help="worlds at a time (default 1024)")

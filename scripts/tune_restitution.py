@@ -56,7 +56,10 @@ def drops(model: mujoco.MjModel, values: np.ndarray, count: int) -> tuple[np.nda
             height = data.qpos[2] - radius
             dent[i] = max(dent[i], -height)
             if dent[i] > 0 and height > 0 and data.qvel[2] > 0:
-                ratio[i] = np.sqrt((data.qvel[2] ** 2 + 2 * GRAVITY * height) / (speed**2 + 2 * GRAVITY * gap))
+                # Euler's steps keep v²/2 + g h − g dt v/2 in flight
+                lost, up = GRAVITY * model.opt.timestep, data.qvel[2]
+                after = max(up**2 + 2 * GRAVITY * height - lost * up, 0.0)
+                ratio[i] = np.sqrt(after / (speed**2 + 2 * GRAVITY * gap + lost * speed))
                 break
     return ratio, dent
 

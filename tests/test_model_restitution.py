@@ -11,7 +11,11 @@ GRAVITY = 9.81
 
 
 def bounce(model, data, adr, dof, surface, speed, rng):
-    """Speed ratio of one impact at `speed` m/s on a surface at height `surface`, corrected for gravity."""
+    """Speed ratio of one impact at `speed` m/s on a surface at height `surface`, corrected for gravity.
+
+    Euler's steps keep v²/2 + g h − g dt v/2 in flight, so that is what tells how high the ball will fly.
+    """
+    lost = GRAVITY * model.opt.timestep
     gap = rng.uniform(0.0, speed * model.opt.timestep)
     data.qpos[adr + 2], data.qvel[dof + 2] = surface + 0.12 + gap, -speed
     touched = False
@@ -21,8 +25,9 @@ def bounce(model, data, adr, dof, surface, speed, rng):
         touched |= height < 0
         if touched and height > 0:
             break
-    out = max(data.qvel[dof + 2] ** 2 + 2 * GRAVITY * height, 0.0) if data.qvel[dof + 2] > 0 else 0.0
-    return np.sqrt(out / (speed**2 + 2 * GRAVITY * gap))
+    up = data.qvel[dof + 2]
+    out = max(up**2 + 2 * GRAVITY * height - lost * up, 0.0) if up > 0 else 0.0
+    return np.sqrt(out / (speed**2 + 2 * GRAVITY * gap + lost * speed))
 
 
 def ratios(scene, on_body):
