@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,18 @@ _INK, _PALE = "#343a42", "#6b7580"
 _BASE = {"color": "#9aa3ad", "linewidth": 4.0, "alpha": 0.55}
 _LEAST = 1e-4  # mm, the foot of the logarithmic axis
 
+PICTURES = ("pd", "drop", "divergence")
 
-def draw(document: Mapping[str, Any], out: str | Path) -> list[Path]:
-    """Writes OUT_pd.png, OUT_drop.png and OUT_divergence.png, those that there is something to show in."""
+
+def draw(document: Mapping[str, Any], out: str | Path, which: Sequence[str] = PICTURES) -> list[Path]:
+    """Writes OUT_pd.png, OUT_drop.png and OUT_divergence.png, those of `which` that there is something to show in."""
     import matplotlib
 
     matplotlib.use("Agg")
     out, made = Path(out), []
     out.parent.mkdir(parents=True, exist_ok=True)
-    for name, make in (("pd", _responses), ("drop", _drops), ("divergence", _divergence)):
-        figure = make(document)
+    for name, make in zip(PICTURES, (_responses, _drops, _divergence), strict=True):
+        figure = make(document) if name in which else None
         if figure is not None:
             made.append(out.with_name(f"{out.name}_{name}.png"))
             figure.savefig(made[-1], dpi=110, facecolor="white")

@@ -15,6 +15,7 @@ from mjx_skillmimic.evaluation.intervals import bootstrap_ratio
 from mjx_skillmimic.evaluation.parity.machines import machine
 from mjx_skillmimic.evaluation.parity.tables import Table, percent
 from mjx_skillmimic.evaluation.policies import make_agent, policy_file
+from mjx_skillmimic.motion.skill_names import skill_name
 from mjx_skillmimic.physics.registry import make_physics
 
 FORMAT = "mjx_skillmimic parity policy"
@@ -92,7 +93,7 @@ def tables(document: Mapping[str, Any]) -> list[Table]:
             kept = ratio(document, name, base, None if label is None else int(label))
             rows.append(
                 (
-                    "all" if label is None else f"{label} {entry['rule']}",
+                    "all" if label is None else f"{label} {skill_name(int(label))}",
                     f"{name} (trained in)" if name == trained else name,
                     _interval(entry["success"], 100.0, 1),
                     _interval(kept, 100.0, 1),

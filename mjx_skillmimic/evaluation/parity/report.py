@@ -9,12 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mjx_skillmimic.evaluation.parity import drives, dynamics, dynamics_text, model, model_text, plots, policy
+from mjx_skillmimic.evaluation.parity import (
+    drives,
+    dynamics,
+    dynamics_text,
+    model,
+    model_text,
+    plots,
+    policy,
+    reference_courses,
+)
 from mjx_skillmimic.evaluation.parity.tables import markdown
 from mjx_skillmimic.evaluation.publish import compact_json
 
 FORMATS = (model.FORMAT, dynamics.FORMAT, drives.FORMAT, policy.FORMAT)
 FORMAT = "mjx_skillmimic parity"  # of a file that holds several documents
+# of dynamics after the first, which explain it
+_ALWAYS = ("Summary", "PD step", "What a ball joint", "Bounces")
 PARTS = ("summary", "model", "dynamics", "drives", "policy")
 
 
@@ -76,8 +87,9 @@ def refresh(text: str, parts: Mapping[str, str]) -> str:
 def write(files: Sequence[str | Path], page: str | Path, pictures: str | Path) -> list[Path]:
     """Renews the page's blocks from result files; pictures: path without suffix for those of the dynamics.
 
-    All numbers are kept in a file of that name with .json, which is a result file like those given. The summary is that
-    of the first dynamics; a part that no file is about stays as it is. Raises FileNotFoundError, ReportError.
+    All numbers are kept in a file of that name with .json, which is a result file like those given. The summaries are
+    of the dynamics over all groups of courses, else of the first. Only the first dynamics have all their tables on the
+    page. A part that no file is about stays as it is. Raises FileNotFoundError, ReportError.
     """
     page, pictures = Path(page), Path(pictures)
     documents = merge(document for path in files for document in read(path))
@@ -88,15 +100,17 @@ def write(files: Sequence[str | Path], page: str | Path, pictures: str | Path) -
     if kinds[dynamics.FORMAT]:
         texts: list[str] = []
         summaries: list[str] = []
+        groups = set(reference_courses.GROUPS)
+        whole = [d for d in kinds[dynamics.FORMAT] if groups <= set(d["base"]["courses"])] or kinds[dynamics.FORMAT][:1]
         for number, document in enumerate(kinds[dynamics.FORMAT]):
             stem = pictures if not number else pictures.with_name(f"{pictures.name}_{number + 1}")
-            drawn = plots.draw(document, stem)
+            drawn = plots.draw(document, stem) if not number else plots.draw(document, stem, ("pd",))
             made += drawn
-            found = dynamics_text.tables(document)
-            # the page begins with the comparison that was given first; what explains it comes later
-            first, others = (found[:1], found[1:]) if not number else ([], found)
+            found = [t for t in dynamics_text.tables(document) if not number or t.title.startswith(_ALWAYS)]
+            # the page begins with comparisons over all groups of courses; those of some, which explain it, come later
+            first, others = (found[:1], found[1:]) if document in whole else ([], found)
             shown = "\n".join(f"![{p.stem}]({Path(os.path.relpath(p, page.parent)).as_posix()})\n" for p in drawn)
-            summaries += map(markdown, first)
+            summaries += [f"Base `{document['base']['hash']}`:\n\n{markdown(table)}" for table in first]
             texts.append(_about(document) + "\n" + shown + "\n" + "\n".join(map(markdown, others)))
         parts["summary"], parts["dynamics"] = "\n".join(summaries), "\n".join(texts)
     if kinds[drives.FORMAT]:
