@@ -1,6 +1,7 @@
-"""Trains a skill policy from motion clips.
+"""Trains a skill policy from motion clips, or a high-level policy that chooses among the skills of one.
 
     python scripts/train.py --config=configs/ballplay.py --config.motion=PATH_OR_NAME --workdir=runs/catch
+    python scripts/train.py --config=configs/high_level.py:heading --workdir=runs/heading
 
 `--config=FILE.py:PRESET` chooses a preset (`default`, `reference`), `--config.key=value` changes single values. Ctrl-C
 or SIGTERM finishes the iteration and saves; the same command with `--resume` continues. `--init_from=runs/other` starts
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
     _cache_compiled_programs()
     from mjx_skillmimic import envs
     from mjx_skillmimic.learning import hosts, ppo, runner
-    from mjx_skillmimic.learning.hooks import clip_hooks
+    from mjx_skillmimic.learning.hooks import task_hooks
 
     try:
         if options.distributed is not None:
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> int:
             options.resume,
             env=env,
             make_train=make_train,
-            hooks=clip_hooks(config, env),
+            hooks=task_hooks(config, env),
             overwrite=options.overwrite,
         )
     except runner.NonfiniteError as error:

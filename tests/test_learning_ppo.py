@@ -196,7 +196,7 @@ def test_rollout_stores_the_observation_before_the_reset_in_the_next_value():
     np.testing.assert_allclose(transitions.next_value[:-1][inside], transitions.value[1:][inside], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(transitions.value, value(transitions.obs), rtol=1e-5, atol=1e-6)
     log_std = jnp.full(1, options.log_std)
-    expected = distributions.neg_log_prob(transitions.action, transitions.mean, log_std)
+    expected = distributions.neg_log_prob(transitions.action, transitions.output, log_std)
     np.testing.assert_allclose(transitions.neg_log_prob, expected, rtol=1e-6)
     error = jnp.abs(jnp.clip(transitions.action, -1, 1) - transitions.obs / 2)
     assert float(metrics["env/error"]) == pytest.approx(float(jnp.mean(error)), rel=1e-5)
@@ -277,7 +277,7 @@ def test_only_the_minibatch_with_the_bad_sample_is_skipped():
     learner = Learner(params, optimizer.init(params), normalizer.init(1), jnp.float32(1e-3))
     zero = jnp.zeros(8)
     fields = {"old_neg_log_prob": zero, "advantage": zero + 1, "old_value": zero, "target": zero + 1}
-    good = Samples(obs=jnp.ones((8, 1)), action=zero[:, None], old_mean=zero[:, None], **fields)
+    good = Samples(obs=jnp.ones((8, 1)), action=zero[:, None], old_output=zero[:, None], **fields)
     log_std = params["actor"]["params"]["log_std"]
     for bad in (
         dataclasses.replace(good, target=zero.at[3].set(jnp.inf)),
@@ -308,7 +308,7 @@ def test_gradient_steps_stop_where_the_policy_has_moved_too_far():
     learner = Learner(params, optimizer.init(params), normalizer.init(1), jnp.float32(1e-3))
     zero = jnp.zeros(8)
     fields = {"old_neg_log_prob": zero, "advantage": zero + 1, "old_value": zero, "target": zero + 1}
-    far = Samples(obs=jnp.ones((8, 1)), action=zero[:, None], old_mean=zero[:, None] + 5, **fields)
+    far = Samples(obs=jnp.ones((8, 1)), action=zero[:, None], old_output=zero[:, None] + 5, **fields)
     same, metrics = gradient_step(learner, far, params["actor"]["params"]["log_std"], networks, optimizer, options)
     assert (float(metrics["accepted"]), float(metrics["applied"])) == (1.0, 0.0)
     assert leaves_equal(same, learner)

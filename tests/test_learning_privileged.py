@@ -149,7 +149,7 @@ def test_the_critics_own_rate_scales_its_step_and_leaves_the_actors():
     batch = Samples(
         obs=normal(32, 2),
         action=0.1 * normal(32, 2),
-        old_mean=0 * normal(32, 2),
+        old_output=0 * normal(32, 2),
         old_neg_log_prob=normal(32),
         advantage=normal(32),
         old_value=normal(32),
@@ -168,7 +168,7 @@ def test_the_critics_own_rate_scales_its_step_and_leaves_the_actors():
         after, _ = jitted(learner, batch, log_std, networks, optimizer, options)
         steps[rate] = leaves(jax.tree.map(jnp.subtract, after.params, params))
     # Where the guard stops the actor, nothing moves at all.
-    far = dataclasses.replace(batch, old_mean=batch.old_mean + 5)
+    far = dataclasses.replace(batch, old_output=batch.old_output + 5)
     same, _ = jitted(learner, far, log_std, networks, optimizer, dataclasses.replace(options, max_kl=0.01))
     for name, value in leaves(same.params).items():
         np.testing.assert_array_equal(value, leaves(params)[name], err_msg=name)

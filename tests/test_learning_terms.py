@@ -102,8 +102,8 @@ def test_log_ratio_is_clamped():
 
 def test_bounds_loss_counts_only_the_excess():
     mean = jnp.asarray([[1.5, -3.0, 0.9, -1.0]])
-    assert float(losses.bounds_loss(mean)[0]) == pytest.approx(0.5**2 + 2.0**2)
-    assert float(losses.bounds_loss(mean, limit=3.0)[0]) == 0.0
+    assert float(distributions.bounds_loss(mean)[0]) == pytest.approx(0.5**2 + 2.0**2)
+    assert float(distributions.bounds_loss(mean, limit=3.0)[0]) == 0.0
 
 
 def test_golden_ppo_pieces():

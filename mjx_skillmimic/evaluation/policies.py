@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from mjx_skillmimic import pretrained, rotations
+from mjx_skillmimic.learning import low_level
 from mjx_skillmimic.motion import table
 from mjx_skillmimic.rotations import Array
 
@@ -21,9 +22,10 @@ Act = Callable[[Any, Any, Array], Array]
 
 @dataclasses.dataclass(frozen=True)
 class Agent:
-    """act(parameters, state, rng) -> (N, action_size). kinematic: no physics, the reference itself is shown.
+    """act(parameters, state, rng) -> (N, action_size), or choices (N,).
 
-    Parameters are an argument, so that a rollout compiled once serves every later version of a policy.
+    kinematic: no physics, the reference itself is shown. Parameters are an argument, so that a rollout compiled once
+    serves every later version of a policy.
     """
 
     name: str
@@ -45,10 +47,13 @@ def make_agent(policy: str | Path, env: Any, deterministic: bool = True) -> Agen
     """An agent for an environment from a run's folder, a policy file, or the name of a shipped policy or baseline.
 
     zero: the action 0. random: uniform in the action bounds. pd-playback: PD targets = the next reference pose, open
-    loop. playback: the reference itself, without physics. Raises FileNotFoundError, PolicyFormatError, CardError, or
-    ValueError if the policy is for other sizes.
+    loop. playback: the reference itself, without physics. Where actions are choices, zero is the first one, random any,
+    and the other two do not exist. Raises FileNotFoundError, PolicyFormatError, CardError, or ValueError if the policy
+    is for other sizes or actions, or was trained on another low-level policy (`low_level.allow_other` is not set).
     """
     size = env.action_size
+    if (kind := getattr(env, "action_kind", "continuous")) == "discrete" and policy in BASELINES:
+        return _choosing_baseline(str(policy), size)
     if policy == "zero":
         return Agent("zero", lambda _, state, rng: jnp.zeros((state.obs.shape[0], size)))
     if policy == "playback":
@@ -61,6 +66,9 @@ def make_agent(policy: str | Path, env: Any, deterministic: bool = True) -> Agen
         )
     if policy == "pd-playback":
         return Agent("pd-playback", lambda _, state, rng: _next_pose(env, state))
+    # Imported on demand: a command line must not cost the import of Flax.
+    from mjx_skillmimic.learning.heads import HEADS
+
     file = policy_file(policy)
     bundle = pretrained.load(file)
     if (bundle.obs_size, bundle.action_size) != (env.observation_size, size):
@@ -68,6 +76,11 @@ def make_agent(policy: str | Path, env: Any, deterministic: bool = True) -> Agen
             f"{file} takes {bundle.obs_size} observations and gives {bundle.action_size} actions, "
             f"this environment has {env.observation_size} and {size}; is it for another task or option?"
         )
+    if HEADS[bundle.head].action_kind != kind:
+        raise ValueError(f"{file} is a {bundle.head} policy, this environment's actions are {kind}")
+    trouble = low_level.complaint(bundle.metadata, getattr(env, "policy_metadata", {}), str(file))
+    if trouble and not low_level.allows_other(getattr(env, "config", None)):
+        raise ValueError(trouble)
     return from_bundle(bundle, deterministic, name=str(policy))
 
 
@@ -80,6 +93,14 @@ def from_bundle(bundle: Any, deterministic: bool = True, name: str = "policy") -
         return current.policy(deterministic)(state.obs, rng)
 
     return Agent(name, act, (bundle.actor, bundle.moments), metadata=dict(bundle.metadata))
+
+
+def _choosing_baseline(name: str, size: int) -> Agent:
+    if name == "zero":
+        return Agent(name, lambda _, state, rng: jnp.zeros(state.obs.shape[0], jnp.int32))
+    if name == "random":
+        return Agent(name, lambda _, state, rng: jax.random.randint(rng, (state.obs.shape[0],), 0, size))
+    raise ValueError(f"{name} follows a clip, expected zero, random or a policy for an environment of choices")
 
 
 def _next_pose(env: Any, state: Any) -> Array:

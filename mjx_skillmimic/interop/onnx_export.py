@@ -48,8 +48,10 @@ def export_onnx(path: str | Path, policy: PolicyBundle, name: str, config: Any =
         name: for people, in the metadata.
         config: the policy's configuration, as `evaluation.setup.run_config` answers it; see `describe`.
 
-    Raises OnnxError without onnx.
+    Raises OnnxError without onnx, ValueError for a policy that chooses.
     """
+    if policy.head != "gaussian":
+        raise ValueError(f"{name} is a {policy.head} policy, expected a gaussian one: choices are not exported")
     onnx = library()
     model = onnx.helper.make_model(
         _graph(onnx, policy),

@@ -37,6 +37,11 @@ def normal(rng: Array, shape: tuple[int, ...], axis_name: str | None) -> Array:
     return own_rows(jax.random.normal(rng, (shape[0] * size(axis_name), *shape[1:])), axis_name)
 
 
+def gumbel(rng: Array, shape: tuple[int, ...], axis_name: str | None) -> Array:
+    """Standard Gumbel numbers (N / size, …) for this member's rows, drawn as in `normal`."""
+    return own_rows(jax.random.gumbel(rng, (shape[0] * size(axis_name), *shape[1:])), axis_name)
+
+
 def mean(tree: T, axis_name: str | None) -> T:
     """The mean over the members, of each leaf."""
     return tree if axis_name is None else jax.lax.pmean(tree, axis_name)

@@ -52,12 +52,13 @@ def expected_compile_time(engine: str) -> str:
 
 
 def describe(env: Any) -> dict[str, Any]:
-    """Devices, engine, versions and motion hash, JSON-able."""
+    """Devices, engine, versions, motion hash, and the environment's `policy_metadata` if it has any; JSON-able."""
     return {
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "engine": engine_of(env),
         "versions": versions(),
         "motion_hash": motion_hash_of(env),
+        **getattr(env, "policy_metadata", {}),
     }
 
 

@@ -41,6 +41,11 @@ def kl_divergence(
     return jnp.sum(jnp.broadcast_to(terms, new_mean.shape), axis=-1)
 
 
+def bounds_loss(mean: Array, limit: float = 1.0) -> Array:
+    """Soft bound on the mean, Σ max(|μ| − limit, 0)² over the action coordinates; mean (B, A) → (B,)."""
+    return jnp.sum(jnp.maximum(jnp.abs(mean) - limit, 0.0) ** 2, axis=-1)
+
+
 def entropy(log_std: Array) -> Array:
     """Differential entropy in nats, Σ ln σ + ½ A (1 + ln 2π); log_std (..., A)."""
     return jnp.sum(log_std, axis=-1) + 0.5 * log_std.shape[-1] * (1 + math.log(2 * math.pi))

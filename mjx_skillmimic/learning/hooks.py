@@ -1,4 +1,4 @@
-"""What training on clips adds to the loop: the exported policy, and whole clips run with it now and then."""
+"""What a task adds to the loop: the exported policy, and where it has clips, whole clips run with it now and then."""
 
 from __future__ import annotations
 
@@ -15,6 +15,20 @@ from ml_collections import ConfigDict
 from mjx_skillmimic.learning import policy
 from mjx_skillmimic.learning.options import from_mapping
 from mjx_skillmimic.learning.outputs import Hooks
+
+
+def task_hooks(config: ConfigDict, env: Any) -> Hooks:
+    """Hooks for an environment: `clip_hooks`; where actions are choices, other evaluations and no videos.
+
+    What has no rule of success (`evaluation.high_level`) is not evaluated; its metrics say what can be said.
+    """
+    if getattr(env, "action_kind", "continuous") == "continuous":
+        return clip_hooks(config, env)
+    from mjx_skillmimic.evaluation.high_level import SUCCESS
+
+    runs = ClipRuns(config, env)
+    evaluate = CourseRuns(config, env).evaluate if config.get("env") in SUCCESS else None
+    return Hooks(evaluate=evaluate, export=runs.export, advise=runs.advise)
 
 
 def clip_hooks(config: ConfigDict, env: Any) -> Hooks:
@@ -86,3 +100,29 @@ class ClipRuns:
 
     def _bundle(self, state: Any, metadata: Mapping[str, Any] | None = None) -> policy.PolicyBundle:
         return policy.bundle(self._options, state.params, state.obs_moments, metadata)
+
+
+class CourseRuns:
+    """Whole episodes of a high-level task with the likeliest choices, always the same `config.run.eval_episodes`.
+
+    The player is compiled on first use and serves every later state.
+    """
+
+    def __init__(self, config: ConfigDict, env: Any) -> None:
+        self._config, self._env, self._options = config, env, from_mapping(config.ppo)
+        self._play: Any = None
+
+    def evaluate(self, state: Any, iteration: int) -> dict[str, float]:
+        """The values of `evaluation.high_level.report`."""
+        from mjx_skillmimic.evaluation import high_level, high_level_courses, policies
+
+        agent = policies.from_bundle(policy.bundle(self._options, state.params, state.obs_moments))
+        if self._play is None:
+            self._play = high_level_courses.make_player(self._env, agent)
+        keys = jax.random.split(jax.random.key(0), self._config.run.eval_episodes)
+        seen = self._play(self._env.tables, agent.parameters, keys, jax.random.key(1))
+        courses = high_level_courses.to_courses(jax.device_get(seen), self._env.episode.length)
+        found = high_level.report(self._config.env, courses)
+        return {
+            name: entry["value"] for name, entry in found.items() if isinstance(entry, Mapping) and "value" in entry
+        }

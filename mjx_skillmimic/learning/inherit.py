@@ -42,13 +42,14 @@ class InitError(RuntimeError):
 class Source:
     """What there is to inherit: arrays by their path in the training state; seeds: their leading axis, if above one.
 
-    parts: paths whose leaves must all be there and fit.
+    parts: paths whose leaves must all be there and fit. metadata: names the low-level policy, if any.
     """
 
     name: str
     arrays: Mapping[str, np.ndarray]
     parts: tuple[str, ...]
     seeds: int = 1
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def check(source: Path, root: Path) -> None:
@@ -73,13 +74,14 @@ def read(path: Path) -> Source:
         latest = checkpoints.latest()
         if latest is None:
             raise InitError(f"run.init_from = {path} has no complete checkpoint yet")
-        seeds = int(checkpoints.record(latest)["config"].get("run", {}).get("seeds", 1))
+        record = checkpoints.record(latest)
+        seeds = int(record["config"].get("run", {}).get("seeds", 1))
         arrays = checkpoints.read(latest, (*_ACTOR, *_CRITIC, _RATE, _MOMENTS))
     except CheckpointError as error:
         raise InitError(f"run.init_from = {path}: {error}") from error
     finally:
         checkpoints.close()
-    return Source(f"iteration {latest} of {path}", arrays, (*_ACTOR, *_CRITIC), seeds)
+    return Source(f"iteration {latest} of {path}", arrays, (*_ACTOR, *_CRITIC), seeds, record)
 
 
 def _read_policy(path: Path) -> Source:
@@ -89,7 +91,7 @@ def _read_policy(path: Path) -> Source:
         raise InitError(f"run.init_from: {error}") from error
     trees = zip(_ACTOR, (policy.actor, policy.moments), strict=True)
     arrays = {name + jax.tree_util.keystr(at): np.asarray(leaf) for name, tree in trees for at, leaf in _leaves(tree)}
-    return Source(f"{path}, with a fresh critic", arrays, _ACTOR)
+    return Source(f"{path}, with a fresh critic", arrays, _ACTOR, metadata=policy.metadata)
 
 
 def apply(state: State, source: Source, options: PPOOptions, seeds: int = 1) -> tuple[State, str]:

@@ -64,7 +64,7 @@ class Loop:
         mesh = parallel.make_mesh(run.devices)
         self.checkpoints = Checkpoints(self.folder.checkpoints, run.checkpoint_keep, run.checkpoint_keep_every)
         self._open.append(self.checkpoints)
-        begun = origin.find(self.config, self.checkpoints, resume, self.description["motion_hash"])
+        begun = origin.find(self.config, self.checkpoints, resume, self.description)
         self.program = parallel.assemble(make_train, self.env, self.config.ppo, mesh, self.seeds)
         members = seed_folders(self.folder, self.config) if hosts.is_primary() else []
         for folder, config in {self.folder: self.config, **dict(members)}.items() if members else ():
@@ -217,6 +217,7 @@ class Loop:
         self.checkpoints.save(self.iteration, self.state, record, _SHARED if record["env_state"] else _WORLDS)
         self.saved = self.iteration
         metadata = {key: record[key] for key in ("iteration", "env_steps", "versions", "motion_hash")}
+        metadata |= getattr(self.env, "policy_metadata", {})
         for number, output in enumerate(self.outputs):
             output.export(self._view(number), metadata)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from mjx_skillmimic.learning import distributions, normalizer
+from mjx_skillmimic.learning import normalizer
 from mjx_skillmimic.learning.networks import Networks, Params
 from mjx_skillmimic.learning.normalizer import RunningMoments
 from mjx_skillmimic.learning.options import PPOOptions
@@ -14,15 +16,15 @@ from mjx_skillmimic.learning.options import PPOOptions
 
 @struct.dataclass
 class Samples:
-    """What the loss needs of B samples: obs (B, D) raw, action and old_mean (B, A), the rest (B,).
+    """What the loss needs of B samples: obs (B, D) raw, action (B, A) or choice (B,), old_output (B, A), the rest (B,).
 
-    old_neg_log_prob, old_mean: of the policy that acted. old_value, target: in the value normaliser's units.
-    privileged (B, P) raw: what only the critic sees, None if there is nothing.
+    old_neg_log_prob, old_output: of the policy that acted; a mean or logits (`learning.heads`). old_value, target: in
+    the value normaliser's units. privileged (B, P) raw: what only the critic sees, None if there is nothing.
     """
 
     obs: Array
     action: Array
-    old_mean: Array
+    old_output: Array
     old_neg_log_prob: Array
     advantage: Array
     old_value: Array
@@ -35,9 +37,10 @@ def actor_loss(
 ) -> tuple[Array, Array]:
     """max(−A·r, −A·clip(r, 1 ± ε)) and whether the ratio r = π/π_old lies outside 1 ± ε; all (B,).
 
-    log r is clamped to ±`log_ratio_limit`, so that one absurd sample cannot overflow the loss.
+    log r is clamped to ±`log_ratio_limit`, so that one absurd sample cannot overflow the loss; 0 leaves it as it is.
     """
-    ratio = jnp.exp(jnp.clip(old_neg_log_prob - neg_log_prob, -log_ratio_limit, log_ratio_limit))
+    log_ratio = old_neg_log_prob - neg_log_prob
+    ratio = jnp.exp(jnp.clip(log_ratio, -log_ratio_limit, log_ratio_limit) if log_ratio_limit else log_ratio)
     clipped = jnp.clip(ratio, 1.0 - clip_ratio, 1.0 + clip_ratio)
     return jnp.maximum(-advantage * ratio, -advantage * clipped), jnp.abs(ratio - 1.0) > clip_ratio
 
@@ -51,25 +54,24 @@ def critic_loss(value: Array, target: Array, old_value: Array, clip_ratio: float
     return jnp.maximum(squared, (near - target) ** 2)
 
 
-def bounds_loss(mean: Array, limit: float = 1.0) -> Array:
-    """Σ max(|μ| − limit, 0)² over the action coordinates; mean (B, A) → (B,)."""
-    return jnp.sum(jnp.maximum(jnp.abs(mean) - limit, 0.0) ** 2, axis=-1)
-
-
 def ppo_loss(
     params: Params,
     batch: Samples,
     obs_moments: RunningMoments,
-    old_log_std: Array,
+    old_shared: Any,
     networks: Networks,
     options: PPOOptions,
     privileged_moments: RunningMoments | None = None,
 ) -> tuple[Array, dict[str, Array]]:
-    """actor + value_loss_coef·critic + bounds_loss_coef·bounds − entropy_coef·entropy, and the terms by name."""
+    """actor + value_loss_coef·critic + bounds_loss_coef·bounds − entropy_coef·entropy, and the terms by name.
+
+    old_shared: what the head shared when the samples were drawn (log σ of a Gaussian).
+    """
     x = normalizer.normalize(obs_moments, batch.obs)
-    mean, log_std = networks.act(params, x)
+    head = networks.head
+    output, shared = networks.act(params, x)
     value = networks.value(params, x, normalizer.normalize_given(privileged_moments, batch.privileged))
-    neg_log_prob = distributions.neg_log_prob(batch.action, mean, log_std)
+    neg_log_prob = head.neg_log_prob(batch.action, output, shared)
     actor, clipped = actor_loss(
         batch.old_neg_log_prob, neg_log_prob, batch.advantage, options.clip_ratio, options.log_ratio_limit
     )
@@ -77,8 +79,8 @@ def ppo_loss(
     terms = {
         "loss/actor": jnp.mean(actor),
         "loss/critic": jnp.mean(critic),
-        "loss/bounds": jnp.mean(bounds_loss(mean, options.bounds_limit)),
-        "entropy": jnp.mean(distributions.entropy(log_std)),
+        "loss/bounds": jnp.mean(head.bounds_loss(output, options.bounds_limit)),
+        "entropy": jnp.mean(head.entropy(output, shared)),
     }
     total = (
         terms["loss/actor"]
@@ -86,7 +88,7 @@ def ppo_loss(
         + options.bounds_loss_coef * terms["loss/bounds"]
         - options.entropy_coef * terms["entropy"]
     )
-    divergence = distributions.kl_divergence(batch.old_mean, old_log_std, mean, log_std, options.kl_epsilon)
+    divergence = head.kl_divergence(batch.old_output, old_shared, output, shared, options.kl_epsilon)
     return total, {
         **terms,
         "loss/total": total,

@@ -24,8 +24,9 @@ class PPOOptions:
     all three are those of all devices together. shuffle_groups: blocks of worlds of which every minibatch takes an
     equal share, a multiple of the number of devices (0: one a device). Runs with equal groups have equal minibatches on
     any number of devices.
-    clip_value_loss: also clip the critic's change to ±clip_ratio. log_ratio_limit: clamp of log π_new/π_old.
-    bounds_limit, bounds_loss_coef: soft bound on the action mean, squared excess summed over coordinates.
+    clip_value_loss: also clip the critic's change to ±clip_ratio. log_ratio_limit: clamp of log π_new/π_old, 0 = off.
+    bounds_limit, bounds_loss_coef: soft bound on the action mean, squared excess summed over coordinates. These,
+    log_std, learn_log_std, action_limit and kl_epsilon belong to a Gaussian; choices have no use for them.
     compute_dtype: of the hidden layers while training; parameters, heads and losses are float32, and so is an exported
     policy.
     action_limit: actions given to the environment are clamped to ±this; densities are those of the unclamped sample.
@@ -171,11 +172,11 @@ def validate(options: PPOOptions) -> None:
     unit, anything = (0.0, 1.0), (0.0, float("inf"))
     ranges = dict.fromkeys(("discount", "gae_lambda", "adam_beta1", "adam_beta2"), unit)
     ranges |= dict.fromkeys(("clip_ratio", "max_kl", "max_grad_norm", "value_loss_coef", "bounds_loss_coef"), anything)
-    ranges["critic_learning_rate"] = anything
+    ranges |= dict.fromkeys(("critic_learning_rate", "log_ratio_limit"), anything)
     for name, (low, high) in ranges.items():
         if not low <= getattr(options, name) <= high:
             raise ValueError(f"{name} is {getattr(options, name)}, expected between {low} and {high}")
-    for name in ("learning_rate", "action_limit", "log_ratio_limit"):
+    for name in ("learning_rate", "action_limit"):
         if not getattr(options, name) > 0:
             raise ValueError(f"{name} is {getattr(options, name)}, expected above 0")
     if options.lr_schedule == "adaptive_kl":

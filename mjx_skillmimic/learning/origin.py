@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from mjx_skillmimic.learning import compiling, inherit
+from mjx_skillmimic.learning import compiling, inherit, low_level
 from mjx_skillmimic.learning.checkpoint import Checkpoints
 from mjx_skillmimic.learning.options import from_mapping
 from mjx_skillmimic.learning.parallel import Program
@@ -54,16 +54,17 @@ class Origin:
         return state, messages
 
 
-def find(config: ConfigDict, checkpoints: Checkpoints, resume: bool, motion_hash: str | None) -> Origin:
-    """What a run starts from; a checkpoint of its own goes before `run.init_from`.
+def find(config: ConfigDict, checkpoints: Checkpoints, resume: bool, description: Mapping[str, Any]) -> Origin:
+    """What a run starts from; a checkpoint of its own goes before `run.init_from`. description: of `describe`.
 
-    Raises ResumeError if the configuration does not allow the checkpoint, InitError for a source that is no such.
+    Raises ResumeError if the configuration does not allow the checkpoint, InitError for a source that is no such; each
+    also for what was trained on another low-level policy, unless `low_level.allow_other`.
     """
     latest = checkpoints.latest() if resume else None
     init_from = config.run.get("init_from", "")
     if latest is not None:
         record = checkpoints.record(latest)
-        check_resumable(record, config, motion_hash)
+        check_resumable(record, config, description["motion_hash"], description)
         steps = latest * int(config.ppo.num_envs) * int(config.ppo.horizon)
         episodes = "" if record["env_state"] else ", with new episodes"
         messages = [f"resuming after iteration {latest} ({steps:,} env steps){episodes}"]
@@ -71,4 +72,7 @@ def find(config: ConfigDict, checkpoints: Checkpoints, resume: bool, motion_hash
         return Origin(latest, record, messages=tuple(messages))
     messages = ["no checkpoint was written yet: starting from the beginning"] if resume else []
     source = inherit.read(Path(init_from)) if init_from else None
+    trouble = low_level.complaint(source.metadata, description, source.name) if source else None
+    if trouble and not low_level.allows_other(config):
+        raise inherit.InitError(f"run.init_from: {trouble}")
     return Origin(source=source, messages=tuple(messages))

@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
 
-from mjx_skillmimic.learning import distributions, normalizer
-from mjx_skillmimic.learning.networks import Actor, Params
+from mjx_skillmimic.learning import heads, normalizer
+from mjx_skillmimic.learning.heads import GAUSSIAN, HEADS, ActionHead
+from mjx_skillmimic.learning.layers import Params
 from mjx_skillmimic.learning.normalizer import RunningMoments
 from mjx_skillmimic.learning.options import PPOOptions
 
@@ -44,10 +46,12 @@ class PolicyFormatError(ValueError):
 class PolicyBundle:
     """All that acting needs: the actor's parameters, the observation statistics and the sizes.
 
-    Called, it acts: `bundle(obs (..., D))` is the mean action (..., A), `bundle(obs, rng)` a sample; see `policy`.
+    Called, it acts: `bundle(obs (..., D))` is the mean action (..., A), `bundle(obs, rng)` a sample; see `policy`. A
+    policy that chooses gives the likeliest choice (...) int32, or a drawn one.
 
-    hidden: widths of the actor's hidden layers. action_limit: actions are clamped to ±this. metadata: anything that
-    JSON holds (task, clip, steps, commit …), for people; the model card of a shipped policy.
+    hidden: widths of the actor's hidden layers. action_size: components of an action, or choices. action_limit: actions
+    are clamped to ±this; choices are not. metadata: anything that JSON holds (task, clip, steps, commit …), for people;
+    the model card of a shipped policy. head: what the last layer means, a key of `learning.heads.HEADS`.
     """
 
     actor: Params
@@ -56,6 +60,7 @@ class PolicyBundle:
     action_size: int
     action_limit: float = 1.0
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    head: str = GAUSSIAN.kind
 
     @property
     def obs_size(self) -> int:
@@ -66,15 +71,37 @@ class PolicyBundle:
         return self.policy(deterministic=rng is None)(jnp.asarray(obs), rng)
 
     def policy(self, deterministic: bool = True) -> Policy:
-        """`fn(obs (..., D), rng) -> action (..., A)`, see `make_policy`."""
-        module = Actor(self.hidden, self.action_size, log_std=0.0)
-        return _policy(module, self.actor, self.moments, self.action_limit, deterministic)
+        """`fn(obs (..., D), rng) -> action (..., A)` or choice (...), see `make_policy`."""
+        head = HEADS[self.head]
+
+        def act(obs: Array, rng: Array | None = None) -> Array:
+            output, shared = self._output(obs)
+            if deterministic:
+                return head.bounded(head.mode(output), self.action_limit)
+            if rng is None:
+                raise ValueError("a stochastic policy needs an rng, got None")
+            return head.bounded(head.sample(rng, output, shared), self.action_limit)
+
+        return act
+
+    def probabilities(self, obs: Array) -> Array:
+        """Probabilities (..., A) of the choices. Raises ValueError for a policy that does not choose."""
+        if HEADS[self.head].action_kind != "discrete":
+            raise ValueError(f"the policy is {self.head}, expected one that chooses: only choices have probabilities")
+        return jax.nn.softmax(self._output(jnp.asarray(obs))[0], axis=-1)
+
+    def _output(self, obs: Array) -> tuple[Array, Any]:
+        """The head's `output` and `shared`."""
+        module = HEADS[self.head].actor(self.hidden, self.action_size)
+        output, shared = module.apply(self.actor, normalizer.normalize(self.moments, obs))
+        return jnp.asarray(output), shared
 
 
 def make_policy(options: PPOOptions, params: Params, moments: RunningMoments, deterministic: bool = True) -> Policy:
     """`fn(obs (..., D) raw, rng) -> action (..., A)` in ±action_limit, from a training state's params and statistics.
 
-    Deterministic: the mean; rng is not used and may be None. Otherwise one sample. Pure; may be traced.
+    Deterministic: the mean; rng is not used and may be None. Otherwise one sample. Parameters that choose: the
+    likeliest choice (...) int32, the first of equals, or one drawn. Pure; may be traced.
     """
     return bundle(options, params, moments).policy(deterministic)
 
@@ -84,8 +111,9 @@ def bundle(
 ) -> PolicyBundle:
     """The part of a training state that acting needs: `bundle(options, state.params, state.obs_moments)`."""
     actor = params["actor"]
-    action_size = int(actor["params"]["mean"]["bias"].shape[0])
-    return PolicyBundle(actor, moments, options.actor_hidden, action_size, options.action_limit, metadata or {})
+    head = heads.of_actor(actor)
+    size, limit = int(actor["params"][head.layer]["bias"].shape[0]), options.action_limit
+    return PolicyBundle(actor, moments, options.actor_hidden, size, limit, metadata or {}, head.kind)
 
 
 def save_policy(path: str | Path, policy: PolicyBundle, dtype: str = "float32") -> Path:
@@ -106,7 +134,7 @@ def save_policy(path: str | Path, policy: PolicyBundle, dtype: str = "float32") 
     fields = dataclasses.fields(RunningMoments)
     arrays |= {f"moments/{field.name}": np.asarray(getattr(policy.moments, field.name)) for field in fields}
     header = {"format": _FORMAT, "version": _VERSION, "metadata": dict(policy.metadata)}
-    header |= {name: getattr(policy, name) for name in _SIZES}
+    header |= {name: getattr(policy, name) for name in (*_SIZES, "head")}
     arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -131,21 +159,10 @@ def load_policy(path: str | Path) -> PolicyBundle:
     hidden = tuple(int(width) for width in header["hidden"])
     obs_size, action_size = int(header["obs_size"]), int(header["action_size"])
     moments = _moments(path, arrays, obs_size)
-    actor = _actor(path, arrays, (obs_size, *hidden), action_size)
-    return PolicyBundle(actor, moments, hidden, action_size, float(header["action_limit"]), header["metadata"])
-
-
-def _policy(module: Actor, actor: Params, moments: RunningMoments, limit: float, deterministic: bool) -> Policy:
-    def act(obs: Array, rng: Array | None = None) -> Array:
-        mean, log_std = module.apply(actor, normalizer.normalize(moments, obs))
-        mean, log_std = jnp.asarray(mean), jnp.asarray(log_std)
-        if deterministic:
-            return jnp.clip(mean, -limit, limit)
-        if rng is None:
-            raise ValueError("a stochastic policy needs an rng, got None")
-        return jnp.clip(distributions.sample(rng, mean, log_std), -limit, limit)
-
-    return act
+    head = HEADS[header["head"]]
+    actor = _actor(path, arrays, (obs_size, *hidden), action_size, head)
+    limit, metadata = float(header["action_limit"]), header["metadata"]
+    return PolicyBundle(actor, moments, hidden, action_size, limit, metadata, head.kind)
 
 
 def _header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -166,6 +183,9 @@ def _header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         raise PolicyFormatError(path, f"sizes {', '.join(f'{n} {header[n]!r}' for n in _SIZES)}", "positive numbers")
     if not isinstance(header["metadata"], dict):
         raise PolicyFormatError(path, f"metadata of type {type(header['metadata']).__name__}", "an object")
+    # Files of before there were choices are Gaussian and do not say so.
+    if header.setdefault("head", GAUSSIAN.kind) not in list(HEADS):
+        raise PolicyFormatError(path, f"head {header['head']!r}", f"one of {', '.join(HEADS)}")
     return header
 
 
@@ -192,12 +212,15 @@ def _moments(path: Path, arrays: dict[str, np.ndarray], obs_size: int) -> Runnin
     return RunningMoments(**{name: jnp.asarray(value) for name, value in values.items()})
 
 
-def _actor(path: Path, arrays: dict[str, np.ndarray], widths: tuple[int, ...], action_size: int) -> Params:
-    shapes: dict[str, tuple[int, ...]] = {"params/log_std": (action_size,)}
+def _actor(
+    path: Path, arrays: dict[str, np.ndarray], widths: tuple[int, ...], action_size: int, head: ActionHead
+) -> Params:
+    shapes = {f"params/{name}": shape for name, shape in head.other_shapes(action_size).items()}
     for index, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
         shapes[f"params/body/hidden_{index}/kernel"] = (inputs, outputs)
         shapes[f"params/body/hidden_{index}/bias"] = (outputs,)
-    shapes["params/mean/kernel"], shapes["params/mean/bias"] = (widths[-1], action_size), (action_size,)
+    shapes[f"params/{head.layer}/kernel"] = (widths[-1], action_size)
+    shapes[f"params/{head.layer}/bias"] = (action_size,)
     values = {
         name: jnp.asarray(_array(path, arrays, f"actor/{name}", shape), jnp.float32) for name, shape in shapes.items()
     }

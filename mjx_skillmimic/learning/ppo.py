@@ -11,7 +11,7 @@ import optax
 from flax import struct
 from jax import Array
 
-from mjx_skillmimic.learning import axis, gae, normalizer
+from mjx_skillmimic.learning import axis, gae, heads, normalizer
 from mjx_skillmimic.learning.losses import Samples
 from mjx_skillmimic.learning.networks import Networks, Params, make_networks
 from mjx_skillmimic.learning.normalizer import RunningMoments
@@ -73,14 +73,16 @@ def make_train(
 ) -> tuple[Init, TrainIteration]:
     """`init(rng) -> TrainState` and `train_iteration(state) -> (state, metrics)`, both pure; see `jit_iteration`.
 
-    initial_action (A,): where the policy's mean starts, such as the clip's mean pose; zero otherwise. one_hot_mask (D,)
-    bool: coordinates that are not normalised unless `normalize_one_hot`. axis_name: a mapped axis over which the worlds
-    are split: each member has an equal block of them (`num_envs` counts all), everything else is the same on all; see
-    `learning.parallel`. Raises ValueError for options that cannot work together.
+    initial_action (A,): where the policy's mean, or the logits of choices, start, such as the clip's mean pose; zero
+    otherwise. one_hot_mask (D,) bool: coordinates that are not normalised unless `normalize_one_hot`. axis_name: a
+    mapped axis over which the worlds are split: each member has an equal block of them (`num_envs` counts all),
+    everything else is the same on all; see `learning.parallel`. Raises ValueError for options that cannot work
+    together, or an `env.action_kind` without a head.
     """
     options = config if isinstance(config, PPOOptions) else from_mapping(config)
     validate(options)
-    networks = make_networks(options, env.observation_size, env.action_size, privileged_size(env))
+    sizes = env.observation_size, env.action_size, privileged_size(env)
+    networks = make_networks(options, *sizes, head=heads.of_env(env))
     optimizer = make_optimizer(options)
     frozen = None if options.normalize_one_hot else one_hot_mask
 
@@ -115,7 +117,7 @@ def make_train(
             privileged_moments = normalizer.merge_given(privileged_moments, transitions.privileged, axis_name)
 
         metrics |= losses | fit | {"learning_rate": learner.learning_rate}
-        metrics["action_std"] = jnp.mean(jnp.exp(learner.params["actor"]["params"]["log_std"]))
+        metrics |= networks.head.metrics(learner.params["actor"])
         skipped = losses["nonfinite_updates"].astype(jnp.int32)
         applied = losses["gradient_steps"].astype(jnp.int32)
         steps_low = state.steps_low + jnp.uint32(options.batch_size)
@@ -195,7 +197,7 @@ def prepare(
     samples = Samples(
         obs=transitions.obs,
         action=transitions.action,
-        old_mean=transitions.mean,
+        old_output=transitions.output,
         old_neg_log_prob=transitions.neg_log_prob,
         advantage=advantage,
         old_value=old_value,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from mjx_skillmimic.learning import axis, distributions, normalizer
+from mjx_skillmimic.learning import axis, normalizer
 from mjx_skillmimic.learning.networks import Networks, Params
 from mjx_skillmimic.learning.normalizer import RunningMoments
 from mjx_skillmimic.learning.options import PPOOptions
@@ -23,6 +23,8 @@ class BatchedEnv(Protocol):
     After a step info holds "final_obs" (N, D), the observation before any reset, and "terminated" and "truncation"
     (N,): 1 where the episode ended by a fall or by time; metrics are numbers a world, (N,). Where the environment
     also has `adapt(state, axis_name)`, it is called after each rollout: only there may change what all worlds share.
+
+    Where the environment's `action_kind` is "discrete", actions are choices (N,) int32 among `action_size`.
 
     An environment may have a `privileged_size` P > 0: info then always holds "privileged" (N, P), which belongs to obs,
     and "final_privileged" (N, P), which belongs to final_obs; only the critic sees them.
@@ -38,20 +40,21 @@ class BatchedEnv(Protocol):
         """State of N worlds from N random keys."""
 
     def step(self, state: Any, action: Array, /) -> Any:
-        """State after one control step with actions (N, A)."""
+        """State after one step with actions (N, A) or choices (N,)."""
 
 
 @struct.dataclass
 class Transitions:
-    """A rollout: obs (T, N, D) once a step, action and mean (T, N, A), the rest (T, N).
+    """A rollout: obs (T, N, D) once a step, action (T, N, A) or choice (T, N), output (T, N, A), the rest (T, N).
 
-    action: the unclamped sample that neg_log_prob belongs to. next_value: V of the observation before any reset,
-    zero after a fall. Values are in the units of the return. privileged (T, N, P): None where the environment has none.
+    action: the unclamped sample that neg_log_prob belongs to. output: the mean or logits (`learning.heads`).
+    next_value: V of the observation before any reset, zero after a fall. Values are in the units of the return.
+    privileged (T, N, P): None where the environment has none.
     """
 
     obs: Array
     action: Array
-    mean: Array
+    output: Array
     neg_log_prob: Array
     reward: Array
     done: Array
@@ -110,6 +113,8 @@ def rollout(
     metric as "env/<name>" and the reward as means over steps and worlds; falls, time-outs and ended episodes as counts.
     """
 
+    head = networks.head
+
     def values(obs: Array, privileged: Array | None) -> Array:
         x = normalizer.normalize(obs_moments, obs)
         extra = normalizer.normalize_given(privileged_moments, privileged)
@@ -121,15 +126,15 @@ def rollout(
     def step(carry: tuple[Any, Episodes], key: Array) -> tuple[tuple[Any, Episodes], tuple[Transitions, Metrics]]:
         state, episodes = carry
         obs, privileged = state.obs, seen(state.info, "privileged")
-        mean, log_std = networks.act(params, normalizer.normalize(obs_moments, obs))
-        action = distributions.sample(key, mean, log_std, axis_name)
-        after = env.step(state, jnp.clip(action, -options.action_limit, options.action_limit))
+        output, shared = networks.act(params, normalizer.normalize(obs_moments, obs))
+        action = head.sample(key, output, shared, axis_name)
+        after = env.step(state, head.bounded(action, options.action_limit))
         ended = after.info["terminated"] if options.bootstrap_timeouts else after.done
         transition = Transitions(
             obs=obs,
             action=action,
-            mean=mean,
-            neg_log_prob=distributions.neg_log_prob(action, mean, log_std),
+            output=output,
+            neg_log_prob=head.neg_log_prob(action, output, shared),
             reward=after.reward * options.reward_scale,
             done=after.done,
             value=values(obs, privileged),

@@ -35,6 +35,7 @@ class FoldedEnv:
         self._env = env
         self.observation_size, self.action_size = env.observation_size, env.action_size
         self.privileged_size = privileged_size(env)
+        self.action_kind = getattr(env, "action_kind", "continuous")
 
     def reset(self, rng: Array) -> Any:
         """State of N worlds from N random keys."""
@@ -43,7 +44,7 @@ class FoldedEnv:
         return reset(rng)
 
     def step(self, state: Any, action: Array) -> Any:
-        """State after one control step with actions (N, A)."""
+        """State after one step with actions (N, A) or choices (N,)."""
         step = custom_vmap(self._env.step)
 
         def rule(size: int, mapped: tuple[Any, Any], state: Any, action: Array) -> tuple[Any, Any]:

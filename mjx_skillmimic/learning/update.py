@@ -85,13 +85,13 @@ def adapt_learning_rate(learning_rate: Array, kl: Array, options: PPOOptions) ->
 def gradient_step(
     learner: Learner,
     batch: Samples,
-    old_log_std: Array,
+    old_shared: Any,
     networks: Networks,
     optimizer: optax.GradientTransformation,
     options: PPOOptions,
     axis_name: str | None = None,
 ) -> tuple[Learner, Metrics]:
-    """One Adam step on a minibatch.
+    """One Adam step on a minibatch; old_shared: what the head shared when the samples were drawn.
 
     With a non-finite loss or gradient nothing changes and "accepted" is 0. Nor does it where the policy is farther than
     `max_kl` from the one that acted ("applied" is 0): beyond that the ratios of a few samples dominate the gradient
@@ -102,7 +102,7 @@ def gradient_step(
         moments = normalizer.merge(moments, batch.obs, axis_name)
         extra = normalizer.merge_given(extra, batch.privileged, axis_name)
     (total, terms), gradients = jax.value_and_grad(ppo_loss, has_aux=True)(
-        learner.params, batch, moments, old_log_std, networks, options, extra
+        learner.params, batch, moments, old_shared, networks, options, extra
     )
     total, terms, gradients = axis.mean((total, terms, gradients), axis_name)
     norm = optax.global_norm(gradients)
@@ -136,13 +136,13 @@ def update(
     Metrics are means over the accepted gradient steps, those stopped by `max_kl` included; "gradient_steps" counts
     those that changed the parameters, "nonfinite_updates" those that were not accepted.
     """
-    old_log_std = learner.params["actor"]["params"]["log_std"]
+    old_shared = networks.head.shared(learner.params["actor"])
     adaptive = options.lr_schedule == "adaptive_kl"
 
     def minibatch(learner: Learner, rows: Array) -> tuple[Learner, Metrics]:
         # Gathered a minibatch at a time: a shuffled copy of all observations would double the memory of the rollout.
         batch = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), samples)
-        learner, metrics = gradient_step(learner, batch, old_log_std, networks, optimizer, options, axis_name)
+        learner, metrics = gradient_step(learner, batch, old_shared, networks, optimizer, options, axis_name)
         if adaptive and options.lr_interval == "minibatch":
             learner = _decide(learner, metrics, options)
         return learner, metrics

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ml_collections import ConfigDict
 from mjx_skillmimic.config import differences, to_json
 from mjx_skillmimic.config.compare import ABSENT
 from mjx_skillmimic.config.errors import nearest
+from mjx_skillmimic.learning import low_level
 
 # Sections that do not change what is learned; `run.seed`, `run.seeds` and a motion whose content has no hash do.
 FREE_ON_RESUME = ("run", "eval", "video", "render", "physics.options")
@@ -128,16 +130,28 @@ def replace_text(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def check_resumable(record: Mapping[str, Any], config: ConfigDict, motion_hash: str | None) -> None:
-    """Raises ResumeError if the motion or a key that matters differs from the checkpoint's, naming each of them."""
+def check_resumable(
+    record: Mapping[str, Any],
+    config: ConfigDict,
+    motion_hash: str | None,
+    description: Mapping[str, Any] = types.MappingProxyType({}),
+) -> None:
+    """Raises ResumeError if the motion, the low-level policy or a key that matters differs from the checkpoint's.
+
+    description: of `learning.describe`, which names the low-level policy if there is one.
+    """
     stored_hash = record.get("motion_hash")
     if stored_hash != motion_hash:
         raise ResumeError(
             "the motion clips are not those of the checkpoint: "
             f"hash {_short(motion_hash)}, expected {_short(stored_hash)}"
         )
+    trouble = low_level.complaint(record, description, "the checkpoint")
+    if trouble and not low_level.allows_other(config):
+        raise ResumeError(trouble)
     # Equal content may have moved to another place.
     free = FREE_ON_RESUME + (("motion.path",) if motion_hash else ())
+    free += ("low_level.policy", "low_level.allow_other") if low_level.sha256_of(description) else ()
     old, new = dict(record["config"]), json.loads(to_json(config))
     changed = [d for d in differences(old, new, free=free) if d.old != ABSENT or d.new != SINCE.get(d.key, ABSENT)]
     # Runs of before there were several seeds had one.

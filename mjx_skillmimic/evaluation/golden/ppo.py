@@ -44,7 +44,7 @@ def _losses(arrays: Arrays) -> Iterator[Quantity]:
     for name, clip_value in (("out_critic_loss", False), ("out_critic_loss_clipped", True)):
         critic = losses.critic_loss(value, target, old_value, clip, clip_value)
         yield Quantity(name.removeprefix("out_").replace("_", " "), np.asarray(critic), arrays[name], 2e-6, 1e-5)
-    bounds = losses.bounds_loss(jnp.asarray(arrays["mu"]))
+    bounds = distributions.bounds_loss(jnp.asarray(arrays["mu"]))
     yield Quantity("bounds loss", np.asarray(bounds), arrays["out_bound_loss"], 2e-6, 1e-5)
 
 

@@ -80,6 +80,8 @@ class NumPyPolicy:
             header = json.loads(arrays.pop("header").tobytes().decode())
             if (header["format"], header["version"]) != (FORMAT, VERSION):
                 raise PolicyFileError(path, "another kind of file", f"a {FORMAT} version {VERSION}")
+            if header.get("head", "gaussian") != "gaussian":
+                raise PolicyFileError(path, f"a {header['head']} policy", "a gaussian one")
             names = [f"body/hidden_{index}" for index in range(len(header["hidden"]))] + ["mean"]
             self.layers = [
                 tuple(arrays[f"actor/params/{name}/{part}"].astype(np.float32) for part in ("kernel", "bias"))
