@@ -17,7 +17,7 @@ from tests import ballplay
 
 def test_names_are_listed_and_a_slip_gets_the_nearest():
     assert "BallPlay" in envs.names()
-    with pytest.raises(KeyError, match=r"no environment 'BalPlay', there is BallPlay; did you mean 'BallPlay'\?"):
+    with pytest.raises(KeyError, match=r"no environment 'BalPlay', there is BallPlay, .*; did you mean 'BallPlay'\?"):
         envs.load("BalPlay")
     with pytest.raises(KeyError, match="no environment 'Tennis', there is BallPlay"):
         envs.default_config("Tennis")
@@ -26,7 +26,7 @@ def test_names_are_listed_and_a_slip_gets_the_nearest():
 def test_registered_environments_are_built_with_their_configuration(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(envs.registry, "_ENVIRONMENTS", {})
     envs.register("Juggle", lambda config, **kwargs: (config, kwargs), lambda preset: f"config of {preset}")
-    assert envs.names() == ("BallPlay", "Juggle")
+    assert set(envs.names()) == {"BallPlay", "Circling", "Heading", "Juggle", "Scoring", "Throwing"}
     assert envs.load("Juggle", clips=3) == ("config of default", {"clips": 3})
     assert envs.load("Juggle", "mine") == ("mine", {})
     assert envs.default_config("Juggle", "reference") == "config of reference"

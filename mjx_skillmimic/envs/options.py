@@ -105,7 +105,9 @@ def from_config(config: ml_collections.ConfigDict) -> EnvironmentOptions:
 
 @validator("env")
 def _check_environment(config: ml_collections.ConfigDict) -> Iterator[str]:
-    """What the sections' own options refuse."""
+    """What the sections' own options refuse; high-level tasks have others (`envs.high_level.options`)."""
+    if "low_level" in config:
+        return
     for name, kind in {**_SECTIONS, "scene": SceneOptions}.items():
         try:
             kind(**config[name])

@@ -16,7 +16,7 @@ import numpy as np
 from mjx_skillmimic.evaluation.golden import registry
 
 # Modules that register checks; one that a checkout does not have leaves its files "not covered".
-_MODULES = ("imitation", "scripted_env", "motion", "ppo")
+_MODULES = ("imitation", "scripted_env", "motion", "ppo", "high_level")
 
 
 @dataclasses.dataclass(frozen=True)

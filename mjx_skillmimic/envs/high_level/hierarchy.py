@@ -1,0 +1,246 @@
+"""The environment of a high-level task: a choice of a skill, and three control steps of a frozen policy that plays it.
+
+One decision is 3 control steps of 1/60 s (skillmimic.md §10.1). In each of them the low-level policy sees the present
+state and the same label; the reward is the mean of the three, and an episode that ends in one of them ends with it, the
+others being played all the same. Worlds that ended are then put on new starts with new goals, as BallPlay does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from flax import struct
+
+from mjx_skillmimic.envs import nonfinite
+from mjx_skillmimic.envs.high_level import starts
+from mjx_skillmimic.envs.high_level.control_step import Moment, Trail, control_step, select, task_metrics
+from mjx_skillmimic.envs.high_level.low_level import LowLevel, load_low_level
+from mjx_skillmimic.envs.high_level.options import from_config
+from mjx_skillmimic.envs.state import State
+from mjx_skillmimic.imitation import observation
+from mjx_skillmimic.model.humanoid import NUM_DOFS
+from mjx_skillmimic.model.scene import build_scene
+from mjx_skillmimic.motion.clip import MotionClip
+from mjx_skillmimic.physics.base import BodyState, PhysicsState
+from mjx_skillmimic.physics.registry import make_physics, resolve_engine
+from mjx_skillmimic.physics.state import body_state
+from mjx_skillmimic.rotations import Array
+
+
+@struct.dataclass
+class Shared:
+    """What all worlds read: the low-level policy's numbers and the states to start from."""
+
+    policy: Any
+    starts: starts.StartTable
+
+
+class HighLevel:
+    """A task over the skills of a low-level policy, with BallPlay's interface and discrete actions.
+
+    `reset(rng)` takes one key a world (N,); `step(state, action)` takes choices (N,) int32 in [0, action_size). The
+    observation is the policy's without its label, then the task's: `layout`. info: `goal`, `skill` (N,) the label that
+    was played last, `progress` (N,) control steps, and what `envs.state` asks for. Scene, observation, actions and
+    corrections of starts are those that the low-level policy was trained with.
+    """
+
+    action_kind = "discrete"
+
+    def __init__(
+        self,
+        kind: Any,
+        config: ml_collections.ConfigDict,
+        clips: Sequence[MotionClip] | None = None,
+        tables: Shared | None = None,
+    ) -> None:
+        """Loads the low-level policy, builds its scene, the engine and the start states.
+
+        Args:
+            kind: of the task, see `task.Task`.
+            config: the sections of `options.to_config`; others are ignored.
+            clips: used instead of `config.motion.path`.
+            tables: those of an environment with the same policy and starts, instead of new ones.
+
+        Raises:
+            FileNotFoundError, PolicyFormatError, CardError, MotionFormatError: something cannot be read.
+            ValueError: options that cannot work, or labels that the policy has not learned.
+        """
+        chosen, engine = from_config(config, kind), resolve_engine(config.physics.engine)
+        self.config = config
+        self.low_level: LowLevel = load_low_level(chosen.low_level.policy)
+        self.options = self.low_level.options
+        self.episode, self.ending = chosen.episode, chosen.episode.ending()
+        self.task = kind(chosen.task)
+        self.labels = tuple(int(label) for label in self.task.labels)
+        _check_labels(self.labels, self.low_level, chosen.episode.unknown_labels)
+        scene = self.options.scene
+        if scene.feet == "auto" and engine == "mjx-jax":
+            # As BallPlay: its boxes meet the floor in other points than those of the other engines.
+            scene = dataclasses.replace(scene, feet="corners")
+        self.scene = build_scene(scene)
+        self.physics = make_physics(engine, self.scene, **_physics_options(config, self.low_level, engine))
+        self.tables = tables or Shared(
+            self.low_level.parameters,
+            starts.find_starts(self.low_level, self.scene, chosen.motion, chosen.start, self.labels, clips),
+        )
+        below = observation.observation_layout(self.options.observation).parts
+        self.layout = observation.Layout((*(part for part in below if part[0] != "skill"), *self.task.parts))
+        self.initial_action = np.zeros(self.action_size, np.float32)
+
+    @property
+    def action_size(self) -> int:
+        """The number of choices."""
+        return len(self.labels)
+
+    @property
+    def observation_size(self) -> int:
+        return self.layout.size
+
+    @property
+    def one_hot_mask(self) -> np.ndarray:
+        """(observation_size,) bool: no column is a label."""
+        return np.zeros(self.layout.size, bool)
+
+    @property
+    def motion_hash(self) -> str:
+        """Of the start states: a training run goes on with the same only."""
+        return starts.starts_sha256(self.tables.starts)
+
+    @property
+    def policy_metadata(self) -> dict[str, Any]:
+        """What a policy's file must say about what it chooses among (`learning.low_level`)."""
+        return {
+            "low_level": {"policy": self.low_level.name, "sha256": self.low_level.sha256},
+            "labels": list(self.labels),
+        }
+
+    def reset(self, rng: Array) -> State:
+        """N worlds on freshly drawn starts with freshly drawn goals. rng: (N,) keys."""
+        return self.begin(self.tables, rng)
+
+    def begin(self, tables: Shared, rng: Array) -> State:
+        """`reset` with the shared arrays as an argument, so that a compiled program does not hold them."""
+        following, goal, row = self._draw(tables, rng)
+        body = tables.starts.body_state(row)
+        data = self.physics.init(tables.starts.qpos[row], tables.starts.qvel[row])
+        zero, never = jnp.zeros(rng.shape[0], jnp.float32), jnp.zeros(rng.shape[0], bool)
+        shown = jax.tree.map(jnp.zeros_like, goal) if self.episode.first_goal == "stale" else goal
+        obs = self.observe(body, shown)
+        metrics = jax.tree.map(jnp.zeros_like, task_metrics(zero, never, self.task.outcome(body, goal).metrics))
+        metrics |= {"overflow": zero, "nonfinite": zero}
+        info = {
+            "rng": following,
+            "goal": goal,
+            "skill": jnp.full(rng.shape[0], self.labels[0], jnp.int32),
+            "progress": jnp.zeros(rng.shape[0], jnp.int32),
+            "final_obs": obs,
+            "truncation": zero,
+            "terminated": zero,
+            "nonfinite": nonfinite.start_record(data.qpos, data.qvel, NUM_DOFS),
+        }
+        return State(data, obs, zero, zero, metrics, info, tables)
+
+    def step(self, state: State, action: Array) -> State:
+        """One decision; worlds that end are drawn anew."""
+        return self.play(state, action)[0]
+
+    def play(self, state: State, action: Array) -> tuple[State, Trail]:
+        """`step`, and what happened within it. Raises ValueError for actions that are not one number a world."""
+        if action.shape != state.done.shape:
+            raise ValueError(f"action: expected a choice a world, shape {state.done.shape}, got {action.shape}")
+        label = jnp.asarray(self.labels, jnp.int32)[jnp.asarray(action, jnp.int32)]
+        info, never = state.info, jnp.zeros(label.shape, bool)
+        moment = Moment(
+            state.data, state.obs, info["goal"], info["rng"], info["progress"], never, never, info["nonfinite"]
+        )
+
+        def one(moment: Moment, _: None) -> tuple[Moment, tuple[Array, dict[str, Array], Trail]]:
+            return control_step(self, state.shared.policy, moment, label)
+
+        moment, (reward, metrics, trail) = jax.lax.scan(one, moment, None, length=self.episode.steps)
+        truncated = moment.late & ~moment.terminated
+        mean = {name: jnp.mean(value, axis=0) for name, value in metrics.items()}
+        # Any of the three counts: these are events, not quantities.
+        mean |= {name: jnp.max(metrics[name], axis=0) for name in ("overflow", "nonfinite")}
+        info = info | {
+            "rng": moment.rng,
+            "goal": moment.goal,
+            "skill": label,
+            "progress": moment.progress,
+            "final_obs": moment.obs,
+            "terminated": moment.terminated.astype(jnp.float32),
+            "truncation": truncated.astype(jnp.float32),
+            "nonfinite": moment.failed,
+        }
+        done = moment.terminated | truncated
+        ended = dataclasses.replace(
+            state,
+            data=moment.data,
+            obs=moment.obs,
+            reward=jnp.mean(reward, axis=0),
+            done=done.astype(jnp.float32),
+            metrics=mean,
+            info=info,
+        )
+        return self._restart(ended, done), trail
+
+    def body_state(self, data: PhysicsState) -> BodyState:
+        """The named state of the physics."""
+        return body_state(self.scene, data)
+
+    def low_level_observation(self, obs: Array, label: Array) -> Array:
+        """What the low-level policy sees (N, 902), from a high-level observation of the same state and labels (N,)."""
+        options = self.options.observation
+        width = observation.observation_layout(options).size - options.num_skills
+        one_hot = observation.skill_one_hot(jnp.asarray(label), options.num_skills)
+        return jnp.concatenate([obs[:, :width], one_hot], axis=-1)
+
+    def _restart(self, state: State, done: Array) -> State:
+        """Puts the worlds of `done` (N,) on new starts with new goals."""
+        tables, info = state.shared, state.info
+        following, goal, row = self._draw(tables, info["rng"])
+        body = tables.starts.body_state(row)
+        data = self.physics.reset(state.data, done, tables.starts.qpos[row], tables.starts.qvel[row])
+        shown = info["goal"] if self.episode.first_goal == "stale" else goal
+        obs = jnp.where(done[:, None], self.observe(body, shown), state.obs)
+        drawn = {"rng": following, "goal": goal, "progress": jnp.zeros_like(info["progress"])}
+        fresh = {name: select(done, value, info[name]) for name, value in drawn.items()}
+        return dataclasses.replace(state, data=data, obs=obs, info=info | fresh)
+
+    def _draw(self, tables: Shared, rng: Array) -> tuple[Array, Any, Array]:
+        """Next keys, goals and rows of the start states of worlds with keys (N,)."""
+        keys = jax.vmap(lambda key: jax.random.split(key, 3))(rng)
+        row = tables.starts.draw(keys[:, 1])
+        return keys[:, 0], self.task.draw(keys[:, 2], tables.starts.body_state(row)), row
+
+    def observe(self, body: BodyState, goal: Any) -> Array:
+        """The observation (N, observation_size) of a state and a goal."""
+        options = self.options.observation
+        parts = observation.humanoid_parts(body, options) | observation.object_parts(body)
+        below = [parts[name] for name in self.layout.names if name in parts]
+        return jnp.concatenate([*below, self.task.observe(body, goal)], axis=-1)
+
+
+def _check_labels(labels: tuple[int, ...], low: LowLevel, unknown: str) -> None:
+    known = low.options.observation.num_skills
+    if not labels or min(labels) < 0 or max(labels) >= known:
+        raise ValueError(f"task.labels = {labels}: expected at least one, each 0 to {known - 1}")
+    missing = sorted(set(labels) - set(low.labels))
+    if low.labels and missing and unknown == "refuse":
+        raise ValueError(
+            f"task.labels = {labels}: {low.name} has not learned {', '.join(map(str, missing))}, but "
+            f"{', '.join(map(str, low.labels))}; set episode.unknown_labels = 'allow' to choose them all the same"
+        )
+
+
+def _physics_options(config: ml_collections.ConfigDict, low: LowLevel, engine: str) -> dict[str, Any]:
+    """The engine's options: those that the low-level policy was trained with in it, then the configuration's."""
+    trained = low.config.physics
+    inherited = dict(trained.options) if resolve_engine(trained.engine) == engine else {}
+    return inherited | dict(config.physics.options)
