@@ -30,7 +30,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help=f"run folders, policy files, shipped policies or {', '.join(BASELINES)}; NAME is shown in tables",
     )  # fmt: skip
     parser.add_argument("--motion", nargs="+", required=True, help="clip names, files or folders")
-    parser.add_argument("--engine", action="append", help="mujoco (default), mjx-warp, mjx-jax, physx, auto; may be repeated")
+    parser.add_argument(
+        "--engine", action="append", help="mujoco (default), mjx-warp, mjx-jax, physx, auto; may be repeated"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="how many evaluation seeds (default 3: 0, 1, 2)")
     parser.add_argument("--count", type=int, help=f"worlds a seed, default {COUNTS}: in all, a skill, balls, a pair")
     parser.add_argument(
