@@ -1,5 +1,6 @@
 # `make quickstart` and `make test` set everything up by themselves, without root: a virtual environment in .venv, JAX for the accelerator found.
-# Variables: PYTHON (an interpreter >= 3.11), ACCELERATOR (cpu, cuda or tpu; found by itself), ARGS (handed on to the script or to pytest).
+# Variables: PYTHON (an interpreter >= 3.11), ACCELERATOR (cpu, cuda or tpu; found by itself), ARGS (handed on to the script or to pytest),
+# WORKERS (of the tests, 2).
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -7,6 +8,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Processes of the tests: one keeps one core busy and grows to several GB of compiled programs.
+WORKERS ?= 2
 CODE := mjx_skillmimic scripts configs tests notebooks setup.py
 
 # Being on the path is not enough: version managers leave commands that exist and fail, so each candidate is run.
@@ -35,7 +38,7 @@ quickstart: $(RUN_STAMP) ## install, train on one of our own clips, evaluate, dr
 
 test: $(DEV_STAMP) ## install, ruff, then every test
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(DEV_STAMP) ## ruff (rules and format) and mypy
 	$(BIN)/ruff check $(CODE)

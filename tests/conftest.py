@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,14 @@ def ballplay_dir(data_dir: Path) -> Path:
 def golden_dir() -> Path:
     """Folder of golden vectors, `$MJX_SKILLMIMIC_GOLDEN`."""
     return _folder("MJX_SKILLMIMIC_GOLDEN", "golden")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs_do_not_pile_up() -> Iterator[None]:
+    """Lets go of a module's compiled programs: kept by JAX, those of the whole suite take many GB."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
