@@ -132,4 +132,4 @@ def test_actions_and_gravity_are_not_contact_forces(scene):
 def test_engine_names():
     assert resolve_engine("mjx-jax") == "mjx-jax"
     with pytest.raises(ValueError, match="mujoco, mjx-jax, mjx-warp"):
-        resolve_engine("physx")
+        resolve_engine("bullet")

@@ -107,8 +107,8 @@ def test_without_a_display_the_error_says_what_to_do(monkeypatch):
 def status(**changes):
     values = {
         "step": 0, "time": 0.0, "clip": 0, "frame": 0, "skill": 1, "policy": "zero", "fallen": False,
-        "root_height": 1.0, "ball_height": 1.0, "rewards": {}, "contacts": [], "reference_qpos": None,
-        "hands_touch_ball": False, "reference_contact": None, "joint_error_m": None,
+        "root_height": 1.0, "ball_height": 1.0, "ball_distance": 1.0, "rewards": {}, "contacts": [],
+        "reference_qpos": None, "hands_touch_ball": False, "reference_contact": None, "joint_error_m": None,
     }  # fmt: skip
     return Status(**(values | changes))
 

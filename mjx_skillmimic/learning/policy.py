@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 import json
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -31,7 +33,10 @@ _VERSION = 1
 _HEADER = "header"
 _SIZES = ("obs_size", "action_size", "hidden", "action_limit")
 # What NumPy and the zip reader raise for files that are cut off, altered or of another kind.
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, EOFError, KeyError)
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
+    *(RuntimeError, ValueError, EOFError, KeyError, MemoryError),
+)
 
 
 class PolicyFormatError(ValueError):
@@ -146,8 +151,9 @@ def save_policy(path: str | Path, policy: PolicyBundle, dtype: str = "float32") 
 def load_policy(path: str | Path) -> PolicyBundle:
     """Reads what `save_policy` wrote. Raises FileNotFoundError, or PolicyFormatError naming found and expected."""
     path = Path(path)
+    contents = io.BytesIO(path.read_bytes())
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(contents, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise PolicyFormatError(path, "a single array", "an .npz policy")
             arrays = {name: file[name] for name in file.files}

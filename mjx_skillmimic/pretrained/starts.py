@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,7 +21,10 @@ FORMAT = "mjx_skillmimic start states"
 VERSION = 1
 SUFFIX = ".starts.npz"
 # What NumPy and the zip reader raise for files that are cut off, altered or of another kind.
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, EOFError, KeyError)
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
+    *(RuntimeError, ValueError, EOFError, KeyError, MemoryError),
+)
 _SHAPES = {"qpos": 2, "qvel": 2, "skill": 1, "name": 1}
 
 
@@ -84,8 +89,9 @@ def load_starts(path: str | Path) -> Starts:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no start states {path}")
+    contents = io.BytesIO(path.read_bytes())
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with np.load(contents, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
         meta = json.loads(str(arrays.pop("meta")))
     except _UNREADABLE as error:
