@@ -1,8 +1,11 @@
-"""Evaluates a policy on motion clips: accuracy, errors, success, survival, with 95 % intervals.
+"""Evaluates a policy: on motion clips accuracy, errors, success, survival; in a high-level task success, falls, return,
+goals or baskets a minute; with 95 % intervals.
 
 python scripts/evaluate.py --policy runs/x --episodes 256 --json runs/x/evaluation.json
 python scripts/evaluate.py --policy ballplay-layup --motion BallPlay-M/layup --start random
 python scripts/evaluate.py --policy zero --motion throw_catch --start random
+python scripts/evaluate.py --policy runs/heading --episodes 1000
+python scripts/evaluate.py --policy label:13 --task Heading
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ POLICIES = "a run's folder, a policy file, the name of a shipped policy (docs/pr
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--policy", required=True, help=f"{POLICIES}, or {', '.join(BASELINES)}")
+    parser.add_argument("--policy", required=True, help=f"{POLICIES}, {', '.join(BASELINES)}, or label:N")
+    parser.add_argument("--task", help="of a baseline: Heading, Circling, Throwing, Scoring …; default: clips")
     parser.add_argument("--motion", help="clip name, file or folder; default: the run's own")
     parser.add_argument("--episodes", type=int, default=64, help="in all, dealt to the clips in turn (default 64)")
-    parser.add_argument("--start", default="first", help="first (frame 2), random, or a frame number (default first)")
+    parser.add_argument("--start", default="first", help="on clips: first (frame 2), random, or a frame number")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", help="auto, mujoco, mjx-jax, mjx-warp or physx; default: the run's own")
     parser.add_argument("--preset", default="default", help="configuration of a baseline: default or reference")
@@ -46,38 +50,31 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the evaluation; 2 for a request that cannot be met."""
     args = parse(argv)
     from mjx_skillmimic.envs import import_tasks
-    from mjx_skillmimic.evaluation import held_out, report, rollouts, setup
-    from mjx_skillmimic.evaluation.policies import make_agent
+    from mjx_skillmimic.evaluation import setup
+    from mjx_skillmimic.evaluation.measure import measure
     from mjx_skillmimic.learning.describe import describe
-    from mjx_skillmimic.motion.library import motion_hash
 
-    start = int(args.start) if args.start.isdigit() else args.start
     try:
         import_tasks(args.modules)
-        env = setup.make_env(args.policy, args.motion, args.engine, args.preset)
-        agent = make_agent(args.policy, env, deterministic=not args.stochastic)
+        env = setup.make_env(args.policy, args.motion, args.engine, args.preset, args.task)
+        agent = setup.agent_for(args.policy, env, deterministic=not args.stochastic)
         began = time.perf_counter()
-        episodes = rollouts.run_episodes(env, agent, args.episodes, start, args.seed, args.batch)
+        measured = measure(env, agent, args.episodes, args.start, args.seed, args.batch)
     except (FileNotFoundError, ValueError, KeyError, ImportError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
     seconds = time.perf_counter() - began
-    result = report.report(episodes, env.tables.motions.names, args.seed)
-    trained_on = held_out.membership(agent.metadata, env.clips)
-    print(f"{agent.name}: {len(episodes)} episodes, start {args.start}, seed {args.seed}, engine {env.physics.name}")
-    if agent.metadata:
-        print(held_out.summary(trained_on))
-    print(report.text_table(result))
-    print(f"{result['total']['frames']} frames in {seconds:.1f} s, compilation included")
+    print(measured.text)
+    print(f"{measured.frames} frames in {seconds:.1f} s, compilation included")
     if args.json:
         settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k != "json"}
         document = {
             "settings": settings,
             "agent": {"name": agent.name, "metadata": agent.metadata},
-            "run": describe(env) | {"motion_hash": motion_hash(env.clips)},
-            "clips": trained_on,
+            "run": describe(env),
+            **measured.about,
             "seconds": seconds,
-            "results": result,
+            "results": measured.results,
         }
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(document, indent=2, sort_keys=True, default=str) + "\n")

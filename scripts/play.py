@@ -5,6 +5,8 @@ python scripts/play.py --policy runs/x --viewer native --skill 13
 python scripts/play.py --policy ballplay-seven --motion BallPlay-M/pick_40 --state_init 20
 python scripts/play.py --motion pick_up                        # the clip itself, without physics
 python scripts/play.py --policy shipped-six --viewer none --seconds 10
+python scripts/play.py --policy runs/heading                   # a high-level policy chooses; click a goal on the floor
+python scripts/play.py --policy random --task Scoring
 
 Keys: docs/viewer.md. The simulation is MuJoCo C on the CPU.
 """
@@ -36,6 +38,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         default="playback",
         help="a run's folder, a policy file, a shipped policy's name, zero or random; without: the clips themselves",
     )
+    parser.add_argument("--task", help="high-level task of zero, random or label:13, such as Heading; default: none")
     parser.add_argument(
         "--motion", nargs="+", help="clip names, files or folders; default: the policy's own, else the shipped clips"
     )
@@ -84,12 +87,15 @@ def summary(session: Session, seconds: float) -> str:
     elapsed = time.perf_counter() - began
     simulated = steps * session.control_dt
     kind = "stored positions from joint angles" if session.kinematic else "reference"
+    task = session.status.task
+    where = f"{task.name}, reached {task.reached} since the last start, " if task else ""
+    rewarded = "" if task else " with a reference"
     lines = [
-        f"policy {session.policy}, clip {session.clips[session.status.clip]}, skill {session.status.skill}",
+        f"policy {session.policy}, {where}clip {session.clips[session.status.clip]}, skill {session.status.skill}",
         f"simulated {simulated:.1f} s in {elapsed:.1f} s: real-time factor {simulated / elapsed:.2f}, "
         f"{steps / elapsed:.0f} control steps a second",
         f"falls {session.falls}",
-        f"reward {sum(rewards) / len(rewards):.3f} over {len(rewards)} steps with a reference" if rewards else "",
+        f"reward {sum(rewards) / len(rewards):.3f} over {len(rewards)} steps{rewarded}" if rewards else "",
         f"mean distance from {kind} {1000 * sum(errors) / len(errors):.0f} mm" if errors else "",
         f"ball in the hands in {100 * frames[True] / steps:.0f} % of the steps",
     ]
@@ -102,12 +108,12 @@ def main(argv: list[str] | None = None) -> int:
     from mjx_skillmimic.envs import import_tasks
     from mjx_skillmimic.viewing.keys import DEFAULT_KEYS, load_keys
     from mjx_skillmimic.viewing.native import NoWindowError, view
-    from mjx_skillmimic.viewing.session import Session
+    from mjx_skillmimic.viewing.task_session import open_session
 
     try:
         import_tasks(args.modules)
         keys = load_keys(args.keys) if args.keys else DEFAULT_KEYS
-        session = Session(args.policy, args.motion, start=args.state_init, seed=args.seed)
+        session = open_session(args.policy, args.motion, start=args.state_init, seed=args.seed, task=args.task)
         session.reset(args.clip)
         if args.skill is not None:
             session.set_skill(args.skill)

@@ -1,10 +1,13 @@
-"""Measures the paper's results again: Table 1, Table 2, Fig. 8, and switching between skills.
+"""Measures the paper's results again: Tables 1, 2 and 3, Fig. 8, and switching between skills.
 
 python scripts/reproduce.py table1 --policy full=runs/a nocg=runs/b --motion BallPlay-M/layup --out docs/results/table1
 python scripts/reproduce.py table2 --policy runs/seven --motion BallPlay-M/layup --engine mujoco --engine mjx-warp
 python scripts/reproduce.py fig8 --policy 1=runs/p1 10=runs/p10 all=runs/pick --motion BallPlay-M/pick_40 --count 1000
 python scripts/reproduce.py switching --policy runs/seven --motion BallPlay-M/layup BallPlay-M/run
+python scripts/reproduce.py table3 --policy runs/heading runs/scoring --count 1000 --seeds 3 --out docs/results/table3
 
+Table 3 is of policies of high-level tasks, each in its own environment, and of two baselines there: choices at random
+and the best single skill. --task Heading Circling measures the baselines where there is no policy yet.
 Writes OUT.json and OUT.md, and OUT.png for fig8 and switching. What is measured and why: docs/evaluation.md.
 """
 
@@ -17,8 +20,8 @@ from typing import Any
 
 from mjx_skillmimic.evaluation.policies import BASELINES
 
-# Worlds a seed: starts in all, worlds a skill, balls of a kind, worlds a pair of skills.
-COUNTS = {"table1": 96, "table2": 96, "fig8": 1000, "switching": 64}
+# Worlds a seed: starts in all, worlds a skill, episodes a policy, balls of a kind, worlds a pair of skills.
+COUNTS = {"table1": 96, "table2": 96, "table3": 1000, "fig8": 1000, "switching": 64}
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -26,22 +29,31 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=COUNTS)
     parser.add_argument(
-        "--policy", nargs="+", required=True, metavar="[NAME=]P",
+        "--policy", nargs="+", default=[], metavar="[NAME=]P",
         help=f"run folders, policy files, shipped policies or {', '.join(BASELINES)}; NAME is shown in tables",
     )  # fmt: skip
-    parser.add_argument("--motion", nargs="+", required=True, help="clip names, files or folders")
+    parser.add_argument("--task", nargs="+", default=[], help="for table3: tasks measured with the baselines alone")
+    parser.add_argument(
+        "--motion", nargs="+", default=[], help="clip names, files or folders; for table3 to start from, may be absent"
+    )
     parser.add_argument(
         "--engine", action="append", help="mujoco (default), mjx-warp, mjx-jax, physx, auto; may be repeated"
     )
     parser.add_argument("--seeds", type=int, default=3, help="how many evaluation seeds (default 3: 0, 1, 2)")
-    parser.add_argument("--count", type=int, help=f"worlds a seed, default {COUNTS}: in all, a skill, balls, a pair")
+    parser.add_argument(
+        "--count", type=int, help=f"worlds a seed, default {COUNTS}: in all, a skill, a policy, balls, a pair"
+    )
     parser.add_argument(
         "--balls", nargs="+", choices=("still", "rolling"), default=["still", "rolling"], help="for fig8"
     )
     parser.add_argument("--batch", type=int, default=1024, help="worlds at a time (default 1024)")
     parser.add_argument("--preset", default="default", help="configuration of a baseline: default or reference")
     parser.add_argument("--out", type=Path, help="path without suffix, e.g. docs/results/table2; default: print only")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    required = ("policy", "motion") if args.what != "table3" else () if args.task else ("policy",)
+    if missing := [f"--{name}" for name in required if not getattr(args, name)]:
+        parser.error(f"{args.what} needs {' and '.join(missing)}{' or --task' if args.what == 'table3' else ''}")
+    return args
 
 
 def named(policies: list[str]) -> dict[str, str]:
@@ -61,9 +73,12 @@ def command(args: argparse.Namespace) -> str:
     from mjx_skillmimic.evaluation.reproduce import short
 
     policies = [p if (p := short(policy)) == name else f"{name}={p}" for name, policy in named(args.policy).items()]
-    words = ["python scripts/reproduce.py", args.what, "--policy", *policies]
-    words += ["--motion", *(short(motion) for motion in args.motion)]
+    words = ["python scripts/reproduce.py", args.what]
+    for option, values in (("--policy", policies), ("--task", args.task), ("--motion", map(short, args.motion))):
+        listed = list(values)
+        words += [option, *listed] if listed else []
     words += [f"--engine {engine}" for engine in args.engine or []]
+    words += [f"--preset {args.preset}"] if args.what == "table3" and args.task and args.preset != "default" else []
     words += [f"--seeds {args.seeds}", f"--count {args.count or COUNTS[args.what]}"]
     if args.what == "fig8" and args.balls != ["still", "rolling"]:
         words += ["--balls", *args.balls]
@@ -72,21 +87,26 @@ def command(args: argparse.Namespace) -> str:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """The document of what was asked for."""
+    asked = {
+        "policies": named(args.policy),
+        "motion": args.motion,
+        "engines": args.engine or ["mujoco"],
+        "seeds": range(args.seeds),
+        "count": COUNTS[args.what] if args.count is None else args.count,
+        "batch": args.batch,
+        "preset": args.preset,
+        "say": lambda line: print(line, file=sys.stderr, flush=True),
+    }
+    if args.what == "table3":
+        from mjx_skillmimic.evaluation.reproduce_table3 import TaskRequest, table3
+
+        return table3(TaskRequest(tasks=args.task, **asked), command(args))
     from mjx_skillmimic.evaluation.reproduce import Request
     from mjx_skillmimic.evaluation.reproduce_fig8 import fig8
     from mjx_skillmimic.evaluation.reproduce_tables import table1, table2
     from mjx_skillmimic.evaluation.switching import switching
 
-    request = Request(
-        policies=named(args.policy),
-        motion=args.motion,
-        engines=args.engine or ["mujoco"],
-        seeds=range(args.seeds),
-        count=COUNTS[args.what] if args.count is None else args.count,
-        batch=args.batch,
-        preset=args.preset,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
+    request = Request(**asked)
     if args.what == "fig8":
         return fig8(request, command(args), tuple(dict.fromkeys(args.balls)))
     return {"table1": table1, "table2": table2, "switching": switching}[args.what](request, command(args))
@@ -96,6 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measures, prints the page and writes the files; 2 for a request that cannot be met."""
     args = parse(argv)
     from mjx_skillmimic.evaluation.publish import compact_json
+    from mjx_skillmimic.evaluation.reproduce_table3_text import page as table3_page
     from mjx_skillmimic.evaluation.reproduce_text import markdown
     from mjx_skillmimic.viewing.success_map import draw_success_map
     from mjx_skillmimic.viewing.switch_matrix import draw_switch_matrix
@@ -105,7 +126,7 @@ def main(argv: list[str] | None = None) -> int:
     except (FileNotFoundError, ValueError, KeyError, ImportError) as error:
         print(f"reproduce: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 2
-    page = markdown(document, args.out.name if args.out else args.what)
+    page = (table3_page if args.what == "table3" else markdown)(document, args.out.name if args.out else args.what)
     print(page)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

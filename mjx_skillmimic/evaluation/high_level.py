@@ -7,7 +7,8 @@ that is not at hand; docs/high_level.md gives the reasons for these.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,18 @@ SUCCESS: dict[str, Callable[[Courses], np.ndarray]] = {
 }
 
 
+# The same in words, for pages.
+DEFINITIONS: dict[str, str] = {
+    "Heading": f"at some time before the end the ball is within {HEADING_DISTANCE:g} m of the point "
+    f"{HEADING_HEIGHT:g} m above the goal",
+    "Circling": f"no fall in the whole time, and over its last half the ball is off the circle by less than "
+    f"{CIRCLE_ERROR:g} m and moves faster than {CIRCLE_SPEED:g} m/s, both on average",
+    "Throwing": f"at least {THROWS} times the ball flies above {THROW_HEIGHT:g} m and a hand then touches it for "
+    f"{CATCH_STEPS / CONTROL_RATE:g} s on end; it may bounce before",
+    "Scoring": "the ball is in at least one basket: it flies free above the ring and will come down through it",
+}
+
+
 def success(task: str, courses: Courses) -> np.ndarray:
     """(N,) bool by the rule of a task. Raises KeyError that lists the tasks that have one."""
     if task not in SUCCESS:
@@ -110,27 +123,51 @@ def success(task: str, courses: Courses) -> np.ndarray:
     return SUCCESS[task](courses)
 
 
-def report(task: str, courses: Courses, seed: int = 0) -> dict[str, Any]:
-    """JSON-able: numbers with 95 % intervals.
+def report(task: str, courses: Courses, seed: int = 0, steps_each: int = 3) -> dict[str, Any]:
+    """JSON-able: numbers with 95 % intervals. steps_each: control steps of a decision.
 
-    success, fell: shares of episodes. reached_per_minute: goals or baskets in a minute played. reward: mean of a
-    control step. seconds, catches: of an episode, means. labels: share of the time that each skill was played.
+    success, fell: shares of episodes; success only for a task that has a rule. reached_per_minute: goals or baskets in
+    a minute played. reward: mean of a control step. return: sum over an episode of what its decisions were paid, as
+    training counts it. seconds, catches: of an episode, means. labels: share of the time that each skill was played.
     """
     valid, ones = courses.valid, np.ones(len(courses))
     steps = valid.sum(axis=1)
     played = courses.label[valid]
     minutes = steps / (60.0 * CONTROL_RATE)
+    paid = np.where(valid, courses.reward, 0.0).sum(axis=1)
+    judged = {"success": _share(success(task, courses))} if task in SUCCESS else {}
     return {
         "task": task,
         "episodes": len(courses),
-        "success": _share(success(task, courses)),
+        **judged,
         "fell": _share(courses.fell),
         "reached_per_minute": _ratio((courses.reached & valid).sum(axis=1), minutes, seed),
-        "reward": _ratio(np.where(valid, courses.reward, 0.0).sum(axis=1), steps, seed),
+        "reward": _ratio(paid, steps, seed),
+        "return": _ratio(paid / steps_each, ones, seed),
         "seconds": _ratio(steps / CONTROL_RATE, ones, seed),
         "catches": _ratio(catches(courses), ones, seed),
         "labels": {skill_name(label): round(float(np.mean(played == label)), 4) for label in np.unique(played)},
     }
+
+
+def distinct(courses: Courses) -> np.ndarray:
+    """Index (M,) of one of each course among N.
+
+    A policy without chance on a deterministic engine repeats itself exactly where start and goal are the same, and in
+    Throwing there is no goal: repeats only make intervals look narrower than they are.
+    """
+    seen = (courses.valid, courses.label, courses.root_pos, courses.object_pos, courses.goal, courses.radius)
+    first: dict[bytes, int] = {}
+    for i in range(len(courses)):
+        row = b"".join(np.ascontiguousarray(x[i]).tobytes() for x in seen)
+        first.setdefault(hashlib.sha256(row).digest(), i)
+    return np.array(list(first.values()), int)
+
+
+def concatenate(parts: Sequence[Courses]) -> Courses:
+    """The episodes of several recordings of equally many steps."""
+    names = [field.name for field in dataclasses.fields(Courses)]
+    return Courses(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def _share(hits: np.ndarray) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjx_skillmimic.evaluation import policies
-from mjx_skillmimic.evaluation.high_level import Courses
+from mjx_skillmimic.evaluation.high_level import Courses, concatenate
 from mjx_skillmimic.evaluation.policies import Agent
 from mjx_skillmimic.rotations import Array
 
@@ -35,7 +34,12 @@ def make_agent(policy: str | Path, env: Any, deterministic: bool = True) -> Agen
     if (text := str(policy).removeprefix("label:")) not in map(str, env.labels):
         raise ValueError(f"{policy}: expected one of {', '.join(f'label:{label}' for label in env.labels)}")
     choice = env.labels.index(int(text))
-    return Agent(str(policy), lambda _, state, rng: jnp.full(state.obs.shape[0], choice, jnp.int32))
+    return Agent(str(policy), _always, jnp.asarray(choice, jnp.int32))
+
+
+def _always(choice: Array, state: Any, rng: Array) -> Array:
+    """The same choice in all worlds; as a parameter, so that one program serves every label."""
+    return jnp.full(state.obs.shape[0], choice, jnp.int32)
 
 
 def make_player(env: Any, agent: Agent) -> Callable[[Any, Any, Array, Array], dict[str, Array]]:
@@ -68,20 +72,27 @@ def to_courses(seen: dict[str, np.ndarray], length: int) -> Courses:
     return Courses(**flat, valid=valid, fell=np.any(fell & valid, axis=1))
 
 
-def run_courses(env: Any, agent: Agent, episodes: int, seed: int = 0, batch: int = 256) -> Courses:
+def run_courses(
+    env: Any,
+    agent: Agent,
+    episodes: int,
+    seed: int = 0,
+    batch: int = 256,
+    play: Callable[..., dict[str, Array]] | None = None,
+) -> Courses:
     """Episodes of an agent, `batch` worlds at a time; on a deterministic engine the same arguments give the same ones.
 
-    env: of `envs.load("Heading")` and its like; a task whose goal is no `task.Goal` has no courses. Raises ValueError
-    for no episodes.
+    env: of `envs.load("Heading")` and its like; a task whose goal is no `task.Goal` has no courses. play: from
+    `make_player` of the same env and of an agent that differs in its parameters only, to be compiled once for several
+    calls. Raises ValueError for no episodes.
     """
     if episodes < 1:
         raise ValueError(f"expected at least one episode, got {episodes}")
     batch, parts = min(batch, episodes), []
-    play = make_player(env, agent)
+    play = play or make_player(env, agent)
     for first in range(0, episodes, batch):
         begin, rng = jax.random.split(jax.random.fold_in(jax.random.key(seed), first))
         seen = play(env.tables, agent.parameters, jax.random.split(begin, batch), rng)
         kept = np.arange(min(batch, episodes - first))
         parts.append(to_courses(jax.device_get(seen), env.episode.length).select(kept))
-    names = [field.name for field in dataclasses.fields(Courses)]
-    return Courses(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return concatenate(parts)

@@ -122,7 +122,7 @@ class CourseRuns:
         keys = jax.random.split(jax.random.key(0), self._config.run.eval_episodes)
         seen = self._play(self._env.tables, agent.parameters, keys, jax.random.key(1))
         courses = high_level_courses.to_courses(jax.device_get(seen), self._env.episode.length)
-        found = high_level.report(self._config.env, courses)
+        found = high_level.report(self._config.env, courses, steps_each=self._env.episode.steps)
         return {
             name: entry["value"] for name, entry in found.items() if isinstance(entry, Mapping) and "value" in entry
         }

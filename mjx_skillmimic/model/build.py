@@ -5,7 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from mjx_skillmimic.model import restitution
+from mjx_skillmimic.model import basket, restitution
 from mjx_skillmimic.model.assets import assets_dir
 from mjx_skillmimic.model.humanoid import BODIES, FEET
 from mjx_skillmimic.model.options import SceneOptions
@@ -147,6 +147,12 @@ def add_ball(spec: mujoco.MjSpec, options: SceneOptions) -> None:
     pair = spec.add_pair(name="object-floor", geomname1=OBJECT, geomname2=FLOOR, condim=3)
     pair.friction = [options.friction, options.friction, 0.005, 0.0001, 0.0001]
     _set_material(pair, restitution.BALL_FLOOR if options.restitution else restitution.BODY)
+
+
+def add_basket(spec: mujoco.MjSpec, options: SceneOptions) -> None:
+    """The basket, if the options have one; call after `add_ball`, whose ball is to touch it."""
+    if options.basket:
+        basket.add_basket(spec, options, OBJECT)
 
 
 def gains(spec: mujoco.MjSpec) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,7 @@ class SceneOptions:
     feet: "box" touches the floor with the published boxes; "corners" with small spheres in the four corners of each
         sole, which gives the same contacts in every engine (docs/physics.md); other contacts keep the boxes. "auto" is
         "box", but "corners" in an environment whose engine is MJX-JAX.
+    basket: board and rim over the origin that only the ball touches (model/basket.py); basket_height: of the rim, m.
     effort_limit: N·m, clips each component of a joint's torque; None: unlimited (§1.4).
     friction: sliding friction coefficient of every contact (§2.2).
     timestep: s; substeps: physics steps in a control step (§2.3).
@@ -45,6 +46,8 @@ class SceneOptions:
     hands: str = "ball"
     box_hands: bool = False
     feet: str = "auto"
+    basket: bool = False
+    basket_height: float = 2.0
     effort_limit: float | None = None
     friction: float = 1.0
     timestep: float = 1.0 / 120.0
@@ -57,7 +60,8 @@ class SceneOptions:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r}; expected one of {', '.join(allowed)}")
-        positive = ["ball_density", "ball_radius", "timestep", "substeps", "iterations", "ls_iterations"]
+        positive = ["ball_density", "ball_radius", "basket_height", "timestep", "substeps"]
+        positive += ["iterations", "ls_iterations"]
         positive += [name for name in ("ball_mass", "effort_limit") if getattr(self, name) is not None]
         for name in positive:
             if not getattr(self, name) > 0:

@@ -134,6 +134,7 @@ def build_scene(options: SceneOptions | None = None, **changes: Any) -> Scene:
     build.set_humanoid_geoms(spec, options)
     build.add_floor(spec, options)
     build.add_ball(spec, options)
+    build.add_basket(spec, options)
     kp, kd = build.fold_pd(spec, options)
     model = spec.compile()
     servos = servos_from_model(model, kp, kd)

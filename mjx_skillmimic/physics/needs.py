@@ -12,7 +12,7 @@ from mjx_skillmimic.physics import variants
 
 _BOX, _PLANE = int(mujoco.mjtGeom.mjGEOM_BOX), int(mujoco.mjtGeom.mjGEOM_PLANE)
 _KNOWN = (_PLANE, _BOX, int(mujoco.mjtGeom.mjGEOM_SPHERE), int(mujoco.mjtGeom.mjGEOM_CAPSULE))
-_ROWS = 4  # constraint rows of a contact with three dimensions and a pyramidal cone
+ROWS = 4  # constraint rows of a contact with three dimensions and a pyramidal cone
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
 _BATCH = 256  # states at a time: poses of all geoms and distances of all pairs must fit in the cache
 
@@ -87,7 +87,7 @@ def count(scene: Scene, qpos: np.ndarray) -> Counts:
             pos[i], mat[i] = data.geom_xpos, data.geom_xmat.reshape(-1, 3, 3)
         sunken = _sunken_corners(model, pairs, pos, mat)
         found["contacts"][rows] += sunken
-        found["rows"][rows] += _ROWS * sunken
+        found["rows"][rows] += ROWS * sunken
         near = _near(model, pairs, pos, mat)
         found["pairs"][rows], found["boxes"][rows] = near.sum(axis=-1), near[:, boxes].sum(axis=-1)
         found["capsules"][rows] = _spheres_meet(model, capsules, pos).sum(axis=-1)

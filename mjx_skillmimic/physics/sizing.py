@@ -14,8 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mjx_skillmimic.model import basket
 from mjx_skillmimic.model.scene import Scene
-from mjx_skillmimic.physics.needs import QUANTITIES, Need, is_box_pair, possible_pairs
+from mjx_skillmimic.physics.needs import QUANTITIES, ROWS, Need, is_box_pair, possible_pairs
 
 TABLE = Path(__file__).with_name("contact_needs.json")
 # Room over what was measured: policies yet to be trained meet states that no measurement has.
@@ -76,19 +79,34 @@ def measured_needs(scene: Scene, table: Path = TABLE) -> dict[str, Need]:
     """The needs of the measured model that stands for `scene`, by quantity (`needs.Counts`).
 
     That is the one with the same self-collision and soles and the fewest pairs that may collide, but no fewer than
-    `scene` has; where all have fewer, the one with most, scaled up by the number of pairs.
+    `scene` has; where all have fewer, the one with most, scaled up by the number of pairs. None had a basket: what a
+    ball at it adds at most is added, as if the balls of all worlds were there at once.
     """
     rows = _rows(table)
     alike = [row for row in rows if all(row["scene"][key] == value for key, value in _kind(scene).items())] or rows
     possible = possible_pairs(scene.model)
-    pairs, box_pairs = len(possible), int(is_box_pair(scene.model, possible).sum())
+    extra = _basket_needs(scene)
+    own = possible[~np.isin(possible, basket.geoms(scene.model)).any(axis=-1)]
+    pairs, box_pairs = len(own), int(is_box_pair(scene.model, own).sum())
     enough = [row for row in alike if row["possible_pairs"] >= pairs]
     row = min(enough, key=_size) if enough else max(alike, key=_size)
     scale = max(1.0, pairs / _size(row))
     limit = dict.fromkeys(QUANTITIES, math.inf) | {"pairs": pairs, "boxes": box_pairs}
     return {
-        name: Need(**{k: min(scale * v, limit[name]) for k, v in row["needs"][name].items()}) for name in QUANTITIES
+        name: _with(Need(**{k: min(scale * v, limit[name]) for k, v in row["needs"][name].items()}), extra[name])
+        for name in QUANTITIES
     }
+
+
+def _basket_needs(scene: Scene) -> dict[str, float]:
+    most = {"pairs": basket.MOST_PAIRS, "contacts": basket.MOST_CONTACTS, "rows": ROWS * basket.MOST_CONTACTS}
+    return {name: float(most.get(name, 0) if scene.options.basket else 0) for name in QUANTITIES}
+
+
+def _with(need: Need, extra: float) -> Need:
+    """The need of worlds of which each needs so much more."""
+    more = {name: getattr(need, name) + extra for name in ("mean", "p95", "p99", "max", "peak")}
+    return dataclasses.replace(need, **more)
 
 
 def shortfalls(room: Capacity, needs: Mapping[str, Need], worlds: int) -> list[str]:

@@ -35,6 +35,17 @@ class ClipFrames:
     skills: np.ndarray
     names: tuple[str, ...]
 
+    def checked(self, clip: int, frame: int | None, default: int) -> int:
+        """The frame, for None the default or the clip's last one if that is before it. Raises ValueError for a clip or
+        a frame that is not there."""
+        if not 0 <= clip < len(self.names):
+            raise ValueError(f"clip {clip}: there are {len(self.names)}, from 0")
+        last = int(self.lengths[clip]) - 1
+        frame = min(default, last) if frame is None else frame
+        if not 0 <= frame <= last:
+            raise ValueError(f"frame {frame} of {self.names[clip]}: expected 0 to {last}")
+        return frame
+
     def row(self, clip: int, frame: int) -> int:
         """Row of a frame, held inside its clip."""
         return int(self.first[clip] + np.clip(frame, 0, self.lengths[clip] - 1))

@@ -18,6 +18,7 @@ COMMANDS = {
     "ghost": "show or hide the reference",
     "next_clip": "the next clip or start",
     "previous_clip": "the clip or start before",
+    "auto": "let the task's policy choose the skills again",
 }
 SKILL = "skill:"
 NUM_SKILLS = 64
@@ -61,6 +62,11 @@ def do(session: Session, command: str) -> str:
         case "box":
             session.throw_box()
             return "box thrown"
+        case "auto":
+            if session.task is None:
+                raise ValueError("nobody but you chooses skills here: that takes a policy of a high-level task")
+            session.task.auto = True
+            return f"{session.policy} chooses"
     step = {"next_clip": 1, "previous_clip": -1}.get(command, 0)
     clip = (session.status.clip + step) % len(session.clips)
     session.reset(clip)

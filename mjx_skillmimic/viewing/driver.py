@@ -18,7 +18,7 @@ from mjx_skillmimic.envs.state import State
 from mjx_skillmimic.evaluation import free_play
 from mjx_skillmimic.evaluation.policies import BASELINES, Agent, make_agent, policy_file
 from mjx_skillmimic.evaluation.rollouts import evaluation_config
-from mjx_skillmimic.evaluation.setup import run_config
+from mjx_skillmimic.evaluation.setup import chooses, run_config
 from mjx_skillmimic.motion import library
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.pretrained.starts import Starts, load_starts, starts_file
@@ -136,8 +136,11 @@ def openings_for(policy: str, config: Any, motion: Any = None) -> tuple[list[Mot
     else those of the project's own that show a skill it has learned, or all of these if none does. Start states: the
     policy's own (`pretrained.starts`) in the last case; of other weights than the policy's they are left alone.
 
-    Raises FileNotFoundError and MotionFormatError for clips that cannot be read, StartsError for a damaged file.
+    Raises FileNotFoundError and MotionFormatError for clips that cannot be read, StartsError for a damaged file,
+    ValueError for a high-level task, which begins elsewhere.
     """
+    if chooses(config):
+        raise ValueError(f"{policy} is for the high-level task {config.env}: task_session.TaskSession plays it")
     if motion is not None:
         return library.load_clips(motion), None
     shipped = library.load_clips(library.ALL_SHIPPED)

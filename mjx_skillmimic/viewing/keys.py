@@ -30,6 +30,7 @@ DEFAULT_KEYS: dict[str, str] = {
     "g": "ghost",
     "n": "next_clip",
     "b": "previous_clip",
+    "a": "auto",
 }
 
 # Every key with a name of its own that a viewer understands; all others are one printable character.

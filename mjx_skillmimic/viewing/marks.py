@@ -14,6 +14,8 @@ from mjx_skillmimic.viewing.status import Status
 _OVER = 1.02  # how much larger the red ball is than the one it hides
 _POINT = 0.012  # m, radius of a contact point
 _POINT_COLOUR = (0.98, 0.82, 0.18, 0.9)
+_LEAST_GOAL = 0.12  # m, of the sphere around a task's goal
+_GOAL_COLOUR = (0.18, 0.55, 0.34, 0.35)
 _EYE = np.eye(3).flatten()
 
 
@@ -41,6 +43,9 @@ class Marks:
             _add(to, sphere, np.full(3, _OVER * self._radius), ball_pos, _EYE, PALETTE["ball_held"])
         for pos, _ in status.contacts:
             _add(to, sphere, np.full(3, _POINT), pos, _EYE, _POINT_COLOUR)
+        if status.task is not None and status.task.goal is not None:
+            size = np.full(3, max(status.task.reach, _LEAST_GOAL))
+            _add(to, sphere, size, status.task.goal, _EYE, _GOAL_COLOUR)
         if ghost and status.reference_qpos is not None:
             self._draw_ghost(to, status.reference_qpos, bool(status.reference_contact), eye)
         return int(to.ngeom)

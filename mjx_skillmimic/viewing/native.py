@@ -12,10 +12,12 @@ import mujoco
 import numpy as np
 
 from mjx_skillmimic.model.humanoid import BODIES
+from mjx_skillmimic.motion.skill_names import skill_name
 from mjx_skillmimic.viewing import pacing
 from mjx_skillmimic.viewing.keys import DEFAULT_KEYS, press
 from mjx_skillmimic.viewing.marks import Marks, camera_eye
 from mjx_skillmimic.viewing.session import Session
+from mjx_skillmimic.viewing.status import TaskStatus
 
 # GLFW's key codes by the names of a browser. Printable keys have the code of their capital letter or sign.
 _GLFW_NAMED = {
@@ -132,6 +134,7 @@ class Picture:
             "clip": f"{session.clips[status.clip]}  {status.frame}/{session.lengths[status.clip] - 1}",
             "skill": f"{status.skill} {session.skills.get(status.skill, '')}",
             "reward": "-" if total is None else f"{total:.2f}",
+            **({} if status.task is None else _task_rows(status.task)),
             "speed": f"{'paused' if session.paused else f'{session.speed:g}'}  (real {session.real_time_factor:.2f})",
             "": "fallen" if status.fallen else self._message,
         }
@@ -143,3 +146,8 @@ class Picture:
     def _write_flags(self) -> None:
         """Undoes what MuJoCo's own shortcuts of our keys (wireframe, shadows …) have switched."""
         self._window.opt.flags[:], self._window.user_scn.flags[:] = self._flags
+
+
+def _task_rows(task: TaskStatus) -> dict[str, str]:
+    chances = ", ".join(f"{skill_name(label)} {100 * chance:.0f} %" for label, chance in task.chances.items())
+    return {task.name: f"{'policy' if task.auto else 'you'}, reached {task.reached}", "chances": chances}

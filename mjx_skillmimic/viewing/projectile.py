@@ -72,3 +72,21 @@ def aimed_throw(origin: Sequence[float] | np.ndarray, direction: Sequence[float]
     if start.shape != (3,) or aim.shape != (3,) or not np.linalg.norm(aim) > 0:
         raise ValueError(f"a throw needs an origin (3,) and a direction (3,), got {origin} and {direction}")
     return Throw(start, HAND_SPEED * aim / np.linalg.norm(aim))
+
+
+def throw(
+    rng: np.random.Generator,
+    root: np.ndarray,
+    target: tuple[np.ndarray, np.ndarray],
+    origin: Sequence[float] | None = None,
+    direction: Sequence[float] | None = None,
+) -> Throw:
+    """`aimed_throw` where origin and direction are given, else `automatic_throw` at a target's position and velocity.
+
+    Raises ValueError for only one of the two.
+    """
+    if (origin is None) != (direction is None):
+        raise ValueError("a throw needs both origin and direction, or neither")
+    if origin is None or direction is None:
+        return automatic_throw(rng, root, *target)
+    return aimed_throw(origin, direction)

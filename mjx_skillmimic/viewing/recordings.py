@@ -58,6 +58,8 @@ def record(
     from mjx_skillmimic.evaluation.policies import make_agent
 
     env = setup.make_env(policy, motion, engine)
+    if getattr(env, "action_kind", "continuous") == "discrete":
+        raise ValueError(f"{policy} chooses among skills and follows no clip: scripts/play.py shows it")
     agent = make_agent(policy, env)
     shown = range(min(len(env.clips), clips))
     recorder = sources.make_recorder(env, agent, max(env.clips[i].num_frames for i in shown))

@@ -18,9 +18,9 @@ from mjx_skillmimic.model.scene import build_scene
 from mjx_skillmimic.motion.skill_names import skill_name
 from mjx_skillmimic.physics.base import EDGES
 from mjx_skillmimic.viewing import commands, projectile, stage
-from mjx_skillmimic.viewing.clip_frames import clip_frames, with_starts
+from mjx_skillmimic.viewing.clip_frames import ClipFrames, clip_frames, with_starts
 from mjx_skillmimic.viewing.driver import PLAYBACK, Driver, Program, fitting_policies, learned_skills, openings_for
-from mjx_skillmimic.viewing.status import Status
+from mjx_skillmimic.viewing.status import Status, heights
 
 _HANDS_OBJECT = EDGES.index("hands_object")
 _TARGET = "L_Hip"  # what boxes are thrown at
@@ -35,10 +35,12 @@ class Session:
     scene: the environment's; model: that with the projectile as last body; data: the world. clips, lengths, skills,
     policies: names of the clips, their frames, the skills that may be told (label → name), what `set_policy` takes. The
     first `num_starts` of clips are `starts`, states of the policy's own making of one frame each and without a
-    reference; `motions` are the others.
+    reference; `motions` are the others. task: the `task_driver.TaskDriver` of a `task_session.TaskSession`, else None.
     paused, speed, ghost: wishes of the viewer, which `pacing.run` and the drawing obey. falls: since the beginning.
     restart_seconds: a clip begins again so long after a fall; None: never. real_time_factor: kept by `pacing.run`.
     """
+
+    task: Any = None
 
     def __init__(
         self,
@@ -60,24 +62,26 @@ class Session:
         policy = str(policy)
         self._config, self._seed = run_config(policy, preset), seed
         self.motions, self.starts = openings_for(policy, self._config, motion)
-        self.num_starts = 0 if self.starts is None else len(self.starts)
-        self.scene = build_scene(SceneOptions(**self._config.scene))
-        self._stage = stage.Stage(self.scene)
-        self._frames = with_starts(clip_frames(self.motions, self.scene), self.starts)
-        self.model, self.data, self.control_dt = self._stage.model, self._stage.data, self.scene.control_dt
-        self.lock = threading.RLock()
-        self.clips, self.lengths = list(self._frames.names), [int(n) for n in self._frames.lengths]
+        scene = build_scene(SceneOptions(**self._config.scene))
+        frames = with_starts(clip_frames(self.motions, scene), self.starts)
         self.policies = fitting_policies(policy, self._config)
-        self.paused, self.speed, self.ghost = False, 1.0, True
+        self.skills = {label: skill_name(label) for label in sorted(set(frames.skills.tolist()))}
+        self._open(stage.Stage(scene), frames, 0 if self.starts is None else len(self.starts), start, seed)
+        self.set_policy(policy)
+
+    def _open(self, where: stage.Stage, frames: ClipFrames, num_starts: int, start: int, seed: int) -> None:
+        """Everything that does not depend on who acts."""
+        self.scene, self._stage, self._frames, self.num_starts = where.scene, where, frames, num_starts
+        self.model, self.data, self.control_dt = where.model, where.data, where.scene.control_dt
+        self.lock = threading.RLock()
+        self.clips, self.lengths = list(frames.names), [int(n) for n in frames.lengths]
+        self.paused, self.speed, self.ghost, self.real_time_factor, self.falls = False, 1.0, True, 0.0, 0
         self.restart_seconds: float | None = None
-        self.real_time_factor, self.falls = 0.0, 0
         self._start, self._rng = start, np.random.default_rng(seed)
         self.status: Status
-        self._driver: Driver | None = None
+        self._driver: Any = None
         self._state: Any = None
         self._clip, self._first, self._count, self._kinematic = 0, start, 0, True
-        self.skills = {label: skill_name(label) for label in sorted(set(self._frames.skills.tolist()))}
-        self.set_policy(policy)
 
     @property
     def kinematic(self) -> bool:
@@ -107,7 +111,7 @@ class Session:
             self.kinematic = True
             return
         config = self._config if name in BASELINES else run_config(name)
-        if config.scene != self._config.scene:
+        if config.get("scene") != self._config.scene:
             raise ValueError(f"{name} was trained in another scene; here there is {', '.join(self.policies)}")
         before = self._driver
         same = before is not None and (name in BASELINES or before.program.serves(config))
@@ -138,24 +142,18 @@ class Session:
     def reset(self, clip: int | None = None, frame: int | None = None) -> None:
         """Begins a clip, its own skill told and the box away; absent: the present clip, the session's start frame.
 
-        A policy begins on the last frame but one at the latest. Raises ValueError for a clip or frame that is not
-        there.
+        A policy begins on the last frame but one at the latest. Raises ValueError for no such clip or frame.
         """
         with self.lock:
             clip = self._clip if clip is None else clip
-            if not 0 <= clip < len(self.clips):
-                raise ValueError(f"clip {clip}: there are {len(self.clips)}, from 0")
-            last = self.lengths[clip] - 1
-            frame = min(self._start, last) if frame is None else frame
-            if not 0 <= frame <= last:
-                raise ValueError(f"frame {frame} of {self.clips[clip]}: expected 0 to {last}")
+            frame = self._frames.checked(clip, frame, self._start)
             self._clip, self._first, self._count, self._fallen, self._lying = clip, frame, 0, False, 0
             self._skill, self._steered = int(self._frames.skills[clip]), False
             if self._kinematic:
                 self._show_frame()
                 return
             assert self._driver is not None
-            self._first = max(min(frame, last - 1), 0)
+            self._first = max(min(frame, self.lengths[clip] - 2), 0)
             self._state = self._driver.begin(clip, self._first)
             self._stage.show(self._state.data)
             self.status = self._look({})
@@ -191,12 +189,9 @@ class Session:
         published law `Auto` (skillmimic.md §2.4). Raises ValueError for only one of the two, or in playback."""
         if self._kinematic:
             raise ValueError("nothing can be thrown at a clip that is played back")
-        if (origin is None) != (direction is None):
-            raise ValueError("a throw needs both origin and direction, or neither")
         with self.lock:
-            throw = projectile.automatic_throw(self._rng, self.data.qpos[:3], *self._stage.motion_of(_TARGET))
-            if origin is not None and direction is not None:
-                throw = projectile.aimed_throw(origin, direction)
+            target = self._stage.motion_of(_TARGET)
+            throw = projectile.throw(self._rng, self.data.qpos[:3], target, origin, direction)
             self._state = self._state.replace(data=stage.with_throw(self._state.data, throw))
 
     def do(self, command: str) -> str:
@@ -240,8 +235,8 @@ class Session:
         )
 
     def _status(self, **rest: Any) -> Status:
-        ball = self.data.xpos[self.scene.object_body_id]
-        common: dict[str, Any] = {"rewards": {}, "contacts": []} | rest
+        where = heights(self.data.qpos, self.data.xpos[self.scene.object_body_id])
+        common: dict[str, Any] = {"rewards": {}, "contacts": [], **where} | rest
         return Status(
             step=self._count,
             time=self._count * self.control_dt,
@@ -250,8 +245,5 @@ class Session:
             skill=self._skill,
             policy=self.policy,
             fallen=self._fallen,
-            root_height=float(self.data.qpos[2]),
-            ball_height=float(ball[2]),
-            ball_distance=float(np.linalg.norm(ball[:2] - self.data.qpos[:2])),
             **common,
         )

@@ -8,6 +8,24 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
+class TaskStatus:
+    """A high-level task after a step.
+
+    name: of the task. auto: its policy chooses, not a person. chances: skill label → probability of the last choice.
+    goal: (3,) m, the point wanted, world; None for a task without a place. reach: m around it. radius: m of the circle
+    on the floor around it, 0 without one. reached: how often since the reset.
+    """
+
+    name: str
+    auto: bool
+    chances: dict[int, float]
+    goal: np.ndarray | None
+    reach: float
+    radius: float
+    reached: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Status:
     """The world after a step; a new one every time, never changed.
 
@@ -20,7 +38,8 @@ class Status:
     stored body positions from the stored joint angles.
 
     Behind the clip's end, in a start state, and once another skill than the clip's was told, there is no reference:
-    `rewards` is empty, the last three of these (but for playback) are None.
+    `rewards` is empty, the last three of these (but for playback) are None. In a high-level task, `task`, there is
+    never a reference, and the "total" of `rewards` is the task's.
     """
 
     step: int
@@ -39,3 +58,10 @@ class Status:
     hands_touch_ball: bool
     reference_contact: bool | None
     joint_error_m: float | None
+    task: TaskStatus | None = None
+
+
+def heights(qpos: np.ndarray, ball: np.ndarray) -> dict[str, float]:
+    """The fields of `Status` that say where root and ball are; ball (3,) m."""
+    away = float(np.linalg.norm(ball[:2] - qpos[:2]))
+    return {"root_height": float(qpos[2]), "ball_height": float(ball[2]), "ball_distance": away}

@@ -79,7 +79,7 @@ class HighLevel:
         self.task = kind(chosen.task)
         self.labels = tuple(int(label) for label in self.task.labels)
         _check_labels(self.labels, self.low_level, chosen.episode.unknown_labels)
-        scene = self.options.scene
+        scene = dataclasses.replace(self.options.scene, **getattr(self.task, "scene", {}))
         if scene.feet == "auto" and engine == "mjx-jax":
             # As BallPlay: its boxes meet the floor in other points than those of the other engines.
             scene = dataclasses.replace(scene, feet="corners")
@@ -126,9 +126,8 @@ class HighLevel:
 
     def begin(self, tables: Shared, rng: Array) -> State:
         """`reset` with the shared arrays as an argument, so that a compiled program does not hold them."""
-        following, goal, row = self._draw(tables, rng)
-        body = tables.starts.body_state(row)
-        data = self.physics.init(tables.starts.qpos[row], tables.starts.qvel[row])
+        following, goal, qpos, qvel, body = self._draw(tables, rng)
+        data = self.physics.init(qpos, qvel)
         zero, never = jnp.zeros(rng.shape[0], jnp.float32), jnp.zeros(rng.shape[0], bool)
         shown = jax.tree.map(jnp.zeros_like, goal) if self.episode.first_goal == "stale" else goal
         obs = self.observe(body, shown)
@@ -204,20 +203,24 @@ class HighLevel:
     def _restart(self, state: State, done: Array) -> State:
         """Puts the worlds of `done` (N,) on new starts with new goals."""
         tables, info = state.shared, state.info
-        following, goal, row = self._draw(tables, info["rng"])
-        body = tables.starts.body_state(row)
-        data = self.physics.reset(state.data, done, tables.starts.qpos[row], tables.starts.qvel[row])
+        following, goal, qpos, qvel, body = self._draw(tables, info["rng"])
+        data = self.physics.reset(state.data, done, qpos, qvel)
         shown = info["goal"] if self.episode.first_goal == "stale" else goal
         obs = jnp.where(done[:, None], self.observe(body, shown), state.obs)
         drawn = {"rng": following, "goal": goal, "progress": jnp.zeros_like(info["progress"])}
         fresh = {name: select(done, value, info[name]) for name, value in drawn.items()}
         return dataclasses.replace(state, data=data, obs=obs, info=info | fresh)
 
-    def _draw(self, tables: Shared, rng: Array) -> tuple[Array, Any, Array]:
-        """Next keys, goals and rows of the start states of worlds with keys (N,)."""
+    def _draw(self, tables: Shared, rng: Array) -> tuple[Array, Any, Array, Array, BodyState]:
+        """Next keys and goals of worlds with keys (N,), and where they start: qpos, qvel and what they are."""
         keys = jax.vmap(lambda key: jax.random.split(key, 3))(rng)
         row = tables.starts.draw(keys[:, 1])
-        return keys[:, 0], self.task.draw(keys[:, 2], tables.starts.body_state(row)), row
+        qpos, qvel, body = tables.starts.qpos[row], tables.starts.qvel[row], tables.starts.body_state(row)
+        goal = self.task.draw(keys[:, 2], body)
+        if (arrange := getattr(self.task, "arrange", None)) is not None:
+            qpos, qvel, goal = arrange(jax.vmap(jax.random.fold_in, (0, None))(keys[:, 2], 1), qpos, qvel, goal)
+            body = self.body_state(self.physics.init(qpos, qvel))
+        return keys[:, 0], goal, qpos, qvel, body
 
     def observe(self, body: BodyState, goal: Any) -> Array:
         """The observation (N, observation_size) of a state and a goal."""

@@ -1,17 +1,20 @@
 """Scoring: throw the ball into a basket, fetch it, again (published as HRLScoringLayup, skillmimic.md §10).
 
-The published basket is a point in the air, and so is this one: `Scoring.scored` is the one place that says when the
-ball is in it. A basket of matter needs geoms in the scene as well, which the low-level policy's scene does not have.
+The published basket is a point in the air; the other one has a board and a ring (`physical_basket`). `Scoring.scored`
+is the one place that says when the ball is in.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+import functools
+import math
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 
 from mjx_skillmimic import rotations
+from mjx_skillmimic.envs.high_level import physical_basket
 from mjx_skillmimic.envs.high_level.task import Goal, Outcome, direction, length, on_ring, root_lin_vel
 from mjx_skillmimic.imitation.options import check_choices, check_positive
 from mjx_skillmimic.physics.base import BodyState
@@ -26,6 +29,10 @@ class ScoringOptions:
     # 11, 31), with the lay-up twice, and label 2, whose published clips are rebounds [11, 46]. default: each once, and
     # the shot's label 5.
     labels: tuple[int, ...] = (31, 1, 5, 12, 13, 11)
+    # Both: "virtual", a point. "physical": board and ring in the scene, rim at `ring`; a ball must fall through.
+    basket: Literal["virtual", "physical"] = "virtual"
+    # Degrees by which the person starts at most off the straight line before the board; "physical" only.
+    side: float = 60.0
     # Frame of the basket's bearing in the observation. reference: "world" [33]. default: "heading".
     bearing: Literal["heading", "world"] = "heading"
     # Distances in m of baskets, in any direction. Both: 2 to 8.
@@ -40,7 +47,7 @@ class ScoringOptions:
     # [34]: a rising ball counts where it was before. default: "ballistic".
     landing: Literal["ballistic", "published"] = "ballistic"
     # After the ball is in. reference: "stay", with 1 more a control step for the rest of the episode [35]. default: a
-    # "new" basket.
+    # "new" basket, or where it is of matter the same, once more.
     on_reach: Literal["new", "stay"] = "new"
     # Reward for each basket. reference: 0. default: 60, what "stay" pays in a second.
     bonus: float = 60.0
@@ -52,6 +59,11 @@ class ScoringOptions:
     def __post_init__(self) -> None:
         check_choices(self)
         check_positive(self, "nearest", "farthest", "height", "ring", "reach", "slow", "free_force")
+        if not 0.0 <= self.side <= 180.0:
+            raise ValueError(f"side = {self.side!r}; expected 0 to 180 degrees")
+        if self.basket == "physical" and self.nearest < physical_basket.CLEAR:
+            least = physical_basket.CLEAR
+            raise ValueError(f"nearest = {self.nearest!r}; expected at least {least} m of a physical basket")
 
     @classmethod
     def reference(cls) -> ScoringOptions:
@@ -74,12 +86,19 @@ class Scoring:
     def __init__(self, options: ScoringOptions) -> None:
         self.options = options
         self.labels = tuple(options.labels)
+        self.physical = options.basket == "physical"
+        self.scene: dict[str, Any] = {}
+        self.arrange: Any = None
+        if self.physical:
+            self.scene = {"basket": True, "basket_height": options.ring}
+            self.arrange = functools.partial(physical_basket.arrange, side=math.radians(options.side))
 
     def draw(self, rng: Array, body: BodyState) -> Goal:
         """New baskets around the person."""
         root = body.root_pos[:, :2]
         position = on_ring(rng, root, self.options.nearest, self.options.farthest)
-        return Goal(position, jnp.zeros(len(root), jnp.float32), jnp.zeros(len(root), bool))
+        goal = Goal(position, jnp.zeros(len(root), jnp.float32), jnp.zeros(len(root), bool))
+        return physical_basket.draw(goal, body) if self.physical else goal
 
     def observe(self, body: BodyState, goal: Goal) -> Array:
         """(N, 5): where the basket is, and whether it has been reached."""
@@ -87,24 +106,29 @@ class Scoring:
         xp = rotations.namespace(seen)
         return xp.concatenate([seen, goal.reached[..., None].astype(seen.dtype)], axis=-1)
 
-    def outcome(self, body: BodyState, goal: Goal) -> Outcome:
+    def outcome(self, body: BodyState, goal: Any) -> Outcome:
         """Reward of the state after a control step."""
         chosen, z = self.options, body.object_pos[..., 2]
         xp = rotations.namespace(goal.position, body.object_pos)
         reached = self.scored(body, goal) & ~goal.reached
+        stays = chosen.on_reach == "stay"
         after = dataclasses.replace(goal, reached=goal.reached | reached)
+        if self.physical:  # the same basket counts again
+            after = dataclasses.replace(goal, reached=goal.reached | (reached & stays), ball=body.object_pos)
         height = xp.full_like(goal.position[..., :1], chosen.height)
         distance = length(body.object_pos - xp.concatenate([goal.position, height], axis=-1))
-        stays = chosen.on_reach == "stay"
         paid = after.reached if stays else xp.zeros_like(reached)
         reward = xp.exp(-0.5 * distance) + paid + 0.2 * xp.exp(-xp.abs(z - chosen.height))
         reward = reward * xp.where(length(root_lin_vel(body)) < chosen.slow, 0.1, 1.0) + chosen.bonus * reached
-        renew = xp.zeros_like(reached) if stays else reached
+        renew = xp.zeros_like(reached) if stays or self.physical else reached
         return Outcome(reward, after, reached, renew, {"distance_m": distance, "ball_height_m": z})
 
-    def scored(self, body: BodyState, goal: Goal) -> Array:
-        """(N,) bool: the ball flies free above the ring and will come down through it."""
+    def scored(self, body: BodyState, goal: Any) -> Array:
+        """(N,) bool: the ball flies free above the ring and will come down through it; it fell through the physical
+        one in this very control step."""
         chosen = self.options
+        if self.physical:
+            return physical_basket.scored(body.object_pos, goal, chosen.ring)
         xp = rotations.namespace(goal.position, body.object_pos)
         free = xp.all(xp.abs(body.object_force) <= chosen.free_force, axis=-1)
         place = landing(body.object_pos, body.object_lin_vel, chosen.ring, chosen.landing)

@@ -43,6 +43,9 @@ class Task(Protocol):
     name: under which the environment is found. Options: a frozen dataclass with `reference()` and `default()`, the
     section `task` of the configuration. labels: the skill label of each choice. parts: names and widths of the task's
     observation. A goal is any pytree of arrays with a leading axis N; `Goal` serves most tasks.
+
+    A task may also have `scene`, a dictionary of scene options that it needs other than the low-level policy's, and
+    `arrange(rng, qpos, qvel, goal)`, which answers qpos, qvel and goal of starts as they shall be; or None.
     """
 
     name: ClassVar[str]

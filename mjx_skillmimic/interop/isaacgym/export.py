@@ -54,12 +54,13 @@ def export_mjcf(scene: Scene, folder: str | Path) -> Path:
     importer makes one spherical joint of (skillmimic.md §1.1); joint stiffness, damping and armature are the published
     ones of the drives, before folding. Opened in MuJoCo it is another robot: hinges, and springs towards zero.
 
-    Raises ValueError for a scene with hinged hands or with spheres under the soles, which the published one has not.
+    Raises ValueError for a scene with hinged hands, spheres under the soles or a basket, which the published one has
+    not.
     """
-    if scene.options.hands != "ball" or scene.options.feet == "corners":
+    if scene.options.hands != "ball" or scene.options.feet == "corners" or scene.options.basket:
         raise ValueError(
-            f"a scene with hands={scene.options.hands!r}, feet={scene.options.feet!r} has no counterpart in Isaac Gym; "
-            "expected hands='ball' and feet 'box' or 'auto'"
+            f"a scene with hands={scene.options.hands!r}, feet={scene.options.feet!r}, basket={scene.options.basket} "
+            "has no counterpart in Isaac Gym; expected hands='ball' and feet 'box' or 'auto', without a basket"
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

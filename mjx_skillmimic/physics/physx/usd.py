@@ -32,8 +32,10 @@ def write_usd(scene: Scene, settings: PhysxSettings) -> str:
     restitution, so it comes from `settings` if `SceneOptions.restitution` is on. What belongs to MuJoCo's solver
     (`solver`, `iterations`, `ls_iterations`) has no meaning here.
 
-    Raises ValueError for a shape that PhysX is not given.
+    Raises ValueError for a shape that PhysX is not given, and for a basket.
     """
+    if scene.options.basket:
+        raise ValueError("basket=True: the engine physx builds no basket; use mujoco, mjx-warp or mjx-jax")
     model, filters = scene.model, Filters.of(scene)
     data = mujoco.MjData(model)
     data.qpos[:] = model.qpos0

@@ -94,8 +94,12 @@ class Page:
     def _set_target(self, event: Any) -> None:
         """A click on the floor: the session's target, (2,) m."""
         point = floor_point(np.asarray(event.ray_origin) - self.scene.offset, np.asarray(event.ray_direction))
-        if point is not None:
+        if point is None:
+            return
+        try:
             self._session.set_target(point)  # type: ignore[attr-defined]
+        except ValueError as error:
+            self.panel.say(str(error))
 
 
 def floor_point(origin: np.ndarray, direction: np.ndarray) -> np.ndarray | None:

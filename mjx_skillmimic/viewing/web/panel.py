@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import viser
 
     from mjx_skillmimic.viewing.session import Session, Status
+    from mjx_skillmimic.viewing.status import TaskStatus
     from mjx_skillmimic.viewing.web.scene import Scene
 
 AUTOMATIC_BOX = "automatic box"  # thrown by the published law, wherever the cameras are
@@ -44,6 +45,9 @@ class Panel:
         self._status = self._gui.add_html("")
         self._gui.add_html(keyboard.script(keys, "mjx_skillmimic"))
         self._skills = self._gui.add_folder("Skills")
+        if session.task is not None:
+            with self._skills:
+                self._add_auto()
         with self._gui.add_folder("Simulation"):
             self._add_run()
         with self._gui.add_folder("Show"):
@@ -145,6 +149,11 @@ class Panel:
         button.on_click(lambda event: self._act(command, event.client))
         return button
 
+    def _add_auto(self) -> None:
+        names = " ".join(keyboard.symbol(key) for key in self._keys.get("auto", ()))
+        button = self._gui.add_button(f"the policy chooses  ({names})" if names else "the policy chooses")
+        button.on_click(lambda event: self._act("auto", event.client))
+
     def _status_html(self, status: Status) -> str:
         session = self._session
         asked = f" of {session.speed:g}" if session.speed != 1.0 else ""
@@ -158,7 +167,15 @@ class Panel:
             f"<b>{html.escape(skill_name(status.skill))}</b> &middot; {html.escape(status.policy)}",
             f"{html.escape(session.clips[status.clip])}{frame}",
             f"{state}{reward}{error}{away}",
+            *([] if status.task is None else _task_lines(status.task)),
             pace,
             f"<i>{html.escape(self._said) or '&nbsp;'}</i>",
         ]
         return f'<div style="padding: 0 1em 0.4em; font-size: 0.85em; line-height: 1.5">{"<br>".join(lines)}</div>'
+
+
+def _task_lines(task: TaskStatus) -> list[str]:
+    """The task, who chooses, and how likely each skill was in the last choice."""
+    who = "the policy chooses" if task.auto else "you choose"
+    chances = (f"{html.escape(skill_name(label))} {100 * chance:.0f} %" for label, chance in task.chances.items())
+    return [f"{html.escape(task.name)}: {who} &middot; reached {task.reached}", " &middot; ".join(chances)]

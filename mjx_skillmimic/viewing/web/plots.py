@@ -17,6 +17,8 @@ SECONDS = 8.0  # of simulated time in a plot
 _EVERY = 4  # control steps between two points
 # uPlot's range: from 0, up to the data and 10 % more, at least to 2 m
 _FROM_FLOOR: Any = {"min": {"pad": 0.0, "hard": 0.0}, "max": {"pad": 0.1, "soft": 2.0, "mode": 1}}
+# the same up to 1; what a task pays at once for a goal goes beyond the picture
+_REWARDS: Any = {"min": {"pad": 0.0, "hard": 0.0}, "max": {"pad": 0.02, "soft": 1.02, "hard": 1.5, "mode": 1}}
 _BLACK, _BALL, _ROOT = "#1f2933", "#e8702a", "#6b85a8"
 _COLOURS = (
     "#2f6fb3",
@@ -110,7 +112,7 @@ class Plots:
                 _drawable(self.history.rewards()),
                 ({"label": "time, s"}, *lines),
                 title="reward and its factors",
-                scales={"x": {"time": False}, "y": {"range": (0.0, 1.02)}},
+                scales={"x": {"time": False}, "y": {"range": _REWARDS}},
                 height=230,
                 order=0.0,
             )

@@ -20,6 +20,7 @@ from mjx_skillmimic.model.humanoid import BODIES
 from mjx_skillmimic.viewing import gltf_meshes
 from mjx_skillmimic.viewing.figures import PALETTE
 from mjx_skillmimic.viewing.projectile import PROJECTILE
+from mjx_skillmimic.viewing.web.goal import GoalMark
 from mjx_skillmimic.viewing.web.meshes import Batch, batches
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Scene:
         radius = float(model.geom_size[model.body_geomadr[self._ball]][0])
         _stage(server)
         self._world = server.scene.add_frame("/world", show_axes=False)
+        self.goal = GoalMark(server)
         self._person = self._add_figure("person", None)
         self._ghost = self._add_figure("ghost", PALETTE["ghost"])
         # Batches of one: a browser applies the poses of batches later than those of single nodes, and a ball that is
@@ -128,6 +130,7 @@ class Scene:
             self._person.pose(self._data)
             self._draw_ball(status.hands_touch_ball)
             self._draw_contacts(status.contacts if self.show_contacts else ())
+            self.goal.draw(status.task)
             self._follow()
 
     def _place(self, qpos: np.ndarray) -> None:
