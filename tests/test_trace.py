@@ -91,6 +91,13 @@ def test_damaged_files_give_the_one_error_or_a_trace(tmp_path):
     assert refused > 400
 
 
+def test_a_single_array_is_no_trace(tmp_path):
+    with (tmp_path / "t.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(TraceError, match=r"t\.npz: found a single array, expected a mjx_skillmimic trace"):
+        read_trace(tmp_path / "t.npz")
+
+
 def test_objects_are_not_unpickled(tmp_path):
     write_trace(tmp_path / "t.npz", trace())
     with pytest.raises(TraceError, match=r"t\.npz"):

@@ -6,16 +6,13 @@ Runs in Python 3.8 with NumPy alone, for the recorder beside Isaac Gym shares it
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import struct
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mjx_skillmimic import npz
 
 FORMAT = "mjx_skillmimic trace"
 VERSION = 1
@@ -35,11 +32,6 @@ STATES: dict[str, tuple[int, ...]] = {
 }
 # Trailing shape of what belongs to a control step (C, T, ...).
 STEPS: dict[str, tuple[int, ...]] = {"target": (156,), "body_force": (53, 3), "object_force": (3,)}
-# What NumPy and the zip reader raise for files that are cut off, altered or of another kind.
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
-    *(RuntimeError, ValueError, EOFError, KeyError, MemoryError),
-)
 
 
 class TraceError(ValueError):
@@ -116,12 +108,10 @@ def write_trace(path: str | Path, trace: Trace) -> None:
 
 def read_trace(path: str | Path) -> Trace:
     """Reads what `write_trace` wrote. Raises FileNotFoundError, and TraceError that names file, found and expected."""
-    data = Path(path).read_bytes()
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except _UNREADABLE as error:
-        raise TraceError(f"{path}: found no readable archive ({error}), expected a {FORMAT}") from error
+        arrays = npz.read_arrays(path)
+    except npz.UnreadableError as error:
+        raise TraceError(f"{path}: found {error}, expected a {FORMAT}") from error
     try:
         header = json.loads(str(arrays.pop("header")))
         found = f"{header['format']} version {header['version']}"

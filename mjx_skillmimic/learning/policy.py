@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 import json
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +15,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
 
+from mjx_skillmimic import npz
 from mjx_skillmimic.learning import heads, normalizer
 from mjx_skillmimic.learning.heads import GAUSSIAN, HEADS, ActionHead
 from mjx_skillmimic.learning.layers import Params
@@ -32,11 +28,6 @@ _FORMAT = "mjx_skillmimic policy"
 _VERSION = 1
 _HEADER = "header"
 _SIZES = ("obs_size", "action_size", "hidden", "action_limit")
-# What NumPy and the zip reader raise for files that are cut off, altered or of another kind.
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
-    *(RuntimeError, ValueError, EOFError, KeyError, MemoryError),
-)
 
 
 class PolicyFormatError(ValueError):
@@ -151,16 +142,10 @@ def save_policy(path: str | Path, policy: PolicyBundle, dtype: str = "float32") 
 def load_policy(path: str | Path) -> PolicyBundle:
     """Reads what `save_policy` wrote. Raises FileNotFoundError, or PolicyFormatError naming found and expected."""
     path = Path(path)
-    contents = io.BytesIO(path.read_bytes())
     try:
-        with np.load(contents, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise PolicyFormatError(path, "a single array", "an .npz policy")
-            arrays = {name: file[name] for name in file.files}
-    except _UNREADABLE as error:
-        if isinstance(error, PolicyFormatError):
-            raise
-        raise PolicyFormatError(path, f"no readable .npz ({error})", "an .npz policy") from error
+        arrays = npz.read_arrays(path)
+    except npz.UnreadableError as error:
+        raise PolicyFormatError(path, str(error), "an .npz policy") from error
     header = _header(path, arrays)
     hidden = tuple(int(width) for width in header["hidden"])
     obs_size, action_size = int(header["obs_size"]), int(header["action_size"])

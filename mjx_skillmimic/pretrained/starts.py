@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mjx_skillmimic import npz
 from mjx_skillmimic.pretrained.cards import sha256
 
 FORMAT = "mjx_skillmimic start states"
 VERSION = 1
 SUFFIX = ".starts.npz"
-# What NumPy and the zip reader raise for files that are cut off, altered or of another kind.
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
-    *(RuntimeError, ValueError, EOFError, KeyError, MemoryError),
-)
 _SHAPES = {"qpos": 2, "qvel": 2, "skill": 1, "name": 1}
 
 
@@ -89,13 +80,13 @@ def load_starts(path: str | Path) -> Starts:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no start states {path}")
-    contents = io.BytesIO(path.read_bytes())
     try:
-        with np.load(contents, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
+        arrays = npz.read_arrays(path)
         meta = json.loads(str(arrays.pop("meta")))
-    except _UNREADABLE as error:
-        raise StartsError(path, f"no readable archive ({error})", "a file of start states") from error
+    except npz.UnreadableError as error:
+        raise StartsError(path, str(error), "a file of start states") from error
+    except (KeyError, ValueError) as error:
+        raise StartsError(path, f"no description in JSON ({error})", "a file of start states") from error
     if not isinstance(meta, dict) or meta.pop("format", None) != FORMAT or meta.pop("version", None) != VERSION:
         raise StartsError(path, "another kind or version of file", f"{FORMAT!r}, version {VERSION}")
     found = {name: arrays[name].ndim for name in _SHAPES if name in arrays}
