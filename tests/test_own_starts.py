@@ -47,8 +47,8 @@ def test_a_file_gives_back_what_was_saved_and_runs_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:200]), "no readable archive"),
-        (lambda path: np.savez(path, qpos=np.zeros((1, 2))), "no readable archive"),
+        (lambda path: path.write_bytes(path.read_bytes()[:200]), r"no readable \.npz"),
+        (lambda path: np.savez(path, qpos=np.zeros((1, 2))), "no description in JSON"),
         (lambda path: np.savez(path, meta=np.array('{"format": "other"}')), "another kind or version"),
         (lambda path: _with(path, qpos=np.zeros((3, 5))), r"arrays .*expected qpos \(S, nq\)"),
         (lambda path: _with(path, qvel=np.full((2, 4), np.nan)), "not finite"),

@@ -87,7 +87,7 @@ def test_files_that_are_something_else(tmp_path, capsys):
     np.savez(tmp_path / "y.npz", a=np.zeros(3))
     (tmp_path / "x.json").write_text('{"format": "something"}')
     assert parity.main(["dynamics", "--trace", str(tmp_path / "x.npz")]) == 2
-    assert "x.npz: found no readable archive" in capsys.readouterr().err
+    assert "x.npz: found no readable .npz" in capsys.readouterr().err
     assert parity.main(["dynamics", "--trace", str(tmp_path / "y.npz")]) == 2
     assert "y.npz: found no header, expected a mjx_skillmimic trace" in capsys.readouterr().err
     assert parity.main(["report", str(tmp_path / "x.json"), "--page", str(tmp_path / "p.md")]) == 2
