@@ -97,14 +97,32 @@ def test_labels_that_the_policy_has_not_learned_are_refused_unless_allowed():
 
 def test_own_start_states_in_which_one_of_the_skills_goes_on(low: LowLevel, scene: Scene):
     own = pretrained.starts.load_starts(pretrained.starts.starts_file(low.file))
-    found = find_starts(low, scene, MotionOptions(), StartOptions(), (12, 13, 11))
+    found = find_starts(low, scene, MotionOptions(), StartOptions(states=0), (12, 13, 11))
     row = np.asarray(found.draw(jax.random.split(jax.random.key(0), 3000)))
     drawn = np.asarray(found.qpos)[row]
     fits = np.isin(own.skill, (11, 12, 13))
     share = np.array([(drawn == qpos).all(axis=1).mean() for qpos in own.qpos])
     np.testing.assert_allclose(share, fits / fits.sum(), atol=0.04)
-    everything = find_starts(low, scene, MotionOptions(), StartOptions(), (63,))
+    everything = find_starts(low, scene, MotionOptions(), StartOptions(states=0), (63,))
     assert len(everything.qpos) == len(own)
+
+
+def test_few_start_states_are_repeated_with_disturbed_velocities(low: LowLevel, scene: Scene):
+    few = find_starts(low, scene, MotionOptions(), StartOptions(states=0), (12, 13, 11))
+    many = find_starts(low, scene, MotionOptions(), StartOptions(states=32, noise=0.5), (12, 13, 11))
+    qpos, qvel = np.asarray(many.qpos), np.asarray(many.qvel)
+    share = np.diff(np.asarray(few.cumulative), prepend=0.0)
+    first = np.flatnonzero(share)
+    assert len(qpos) == -(-32 // len(first)) * len(first) >= 32
+    np.testing.assert_array_equal(qvel[: len(first)], np.asarray(few.qvel)[first])
+    copies = np.tile(first, len(qpos) // len(first))
+    np.testing.assert_array_equal(qpos, np.asarray(few.qpos)[copies])
+    change = (qvel - np.asarray(few.qvel)[copies])[len(first) :]
+    joints = change[:, 6:-6]
+    assert not change[:, :6].any() and not change[:, -6:].any()
+    assert joints.std() == pytest.approx(0.5, rel=0.05) and len(np.unique(qvel[:, 6])) == len(qvel)
+    again = np.diff(np.asarray(many.cumulative), prepend=0.0)
+    np.testing.assert_allclose(again.reshape(-1, len(first)).sum(axis=0), share[first], atol=1e-6)
 
 
 def test_a_policy_without_start_states_says_what_is_missing(low: LowLevel, scene: Scene, tmp_path: Path):

@@ -47,6 +47,7 @@ class TaskDriver:
         config = copy.deepcopy(config)
         with config.unlocked():
             config.physics = {"engine": "mujoco", "options": {"threads": 1}}
+            config.start.states = 0  # a person chooses among the states themselves
         self.env = envs.load(config.env, config, clips=None if motion is None else load_clips(motion))
         self.env.physics.close()
         self.stage = self.env.physics = Stage(self.env.scene)

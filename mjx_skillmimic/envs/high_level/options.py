@@ -44,13 +44,24 @@ class MotionOptions:
 
 @dataclasses.dataclass(frozen=True)
 class StartOptions:
-    """frame: of the clip that episodes start on; None draws it in [2, T − 2]. Own start states have no frames."""
+    """frame: of the clip that episodes start on; None draws it in [2, T − 2]. Own start states have no frames.
+
+    states, noise: where there are fewer states than `states`, each is repeated with other velocities of the joints,
+    normal noise of `noise` rad/s, until there are as many; 0 is off. A policy without chance on a deterministic engine
+    would otherwise repeat the same few episodes.
+    """
 
     frame: int | None = None
+    states: int = 512
+    noise: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.states < 0 or self.noise < 0.0:
+            raise ValueError(f"states = {self.states!r}, noise = {self.noise!r}; expected 0 or more")
 
     @classmethod
     def reference(cls) -> StartOptions:
-        return cls(frame=2)
+        return cls(frame=2, states=0)
 
     @classmethod
     def default(cls) -> StartOptions:

@@ -122,8 +122,27 @@ def find_starts(
     if clips is None and motion.path:
         clips = library.load_clips(motion.path if isinstance(motion.path, str) else list(motion.path))
     if clips:
-        return from_clips(clips, scene, low, start, motion.pick_weight)
-    return from_policy(low, scene, labels)
+        found = from_clips(clips, scene, low, start, motion.pick_weight)
+    else:
+        found = from_policy(low, scene, labels)
+    return disturbed(found, scene, start.states, start.noise)
+
+
+def disturbed(starts: StartTable, scene: Scene, states: int, noise: float) -> StartTable:
+    """At least `states` states: those that are there, then copies of them with normal noise of `noise` rad/s on the
+    velocities of the joints, the same ones every time. A table that has as many is answered as it is."""
+    probability = np.diff(np.asarray(starts.cumulative, np.float64), prepend=0.0)
+    drawn = np.flatnonzero(probability > 0.0)
+    times = -(-states // len(drawn))
+    if times < 2 or noise == 0.0:
+        return starts
+    rows = np.tile(drawn, times)
+    qpos, qvel = np.asarray(starts.qpos)[rows], np.array(np.asarray(starts.qvel)[rows])
+    joints = slice(6, 6 + scene.joints.num_velocities)
+    change = np.random.default_rng(0).normal(0.0, noise, (len(rows), scene.joints.num_velocities))
+    change[: len(drawn)] = 0.0
+    qvel[:, joints] += change
+    return make_table(scene, qpos, qvel, probability[rows])
 
 
 def starts_sha256(starts: StartTable) -> str:
