@@ -2,10 +2,13 @@
 
     python scripts/train.py --config=configs/high_level.py:heading --workdir=runs/heading
     python scripts/train.py --config=configs/high_level.py:scoring:reference --workdir=runs/scoring
+    python scripts/train.py --config=configs/high_level.py:heading:scratch --workdir=runs/heading_scratch
 
 `:TASK` is heading, circling, throwing or scoring; `:TASK:reference` is as published, oddities included. What counts as
 an env step here is a decision of 3 control steps: horizon, discount and `run.total_env_steps` are in decisions.
-`--config.low_level.policy=NAME_OR_FILE` chooses the policy that plays the skills.
+`--config.low_level.policy=NAME_OR_FILE` chooses the policy that plays the skills. `:TASK:scratch` is the same task for
+a policy that moves the joints itself, 60 times a second and without skills: a decision is one control step, and there
+are three times as many of them.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ DEFAULT = {
     "discount": 0.99,
     # One choice has one ratio: at a KL that is safe, few of them leave 1 ± 0.2.
     "clip_ratio": 0.2,
-    # A few choices move much less far in KL than 156 coordinates, and 2e-5 leaves them where they are.
+    # A few choices move much less far in KL than 156 coordinates, and 2e-5 leaves them where they are. A rate that
+    # stays at 1e-3 makes policies forget half of what they had learned; `get_config` has it fall to nothing.
     "learning_rate": 3e-4,
     "lr_max": 1e-3,
     "kl_target": 0.01,
@@ -46,18 +50,36 @@ DEFAULT = {
     # A choice that is never drawn any more is never judged again.
     "entropy_coef": 0.005,
 }
+# PPO as for skills, with the networks of a high-level policy.
+SCRATCH = {
+    "actor_hidden": HIDDEN,
+    "critic_hidden": HIDDEN,
+    # As published for skills and tasks alike: a goal lies further ahead than what a clip's next frame pays.
+    "discount": 0.99,
+}
+# Most throws miss the basket: who stops trying too early never scores.
+ENTROPY = {"scoring": 0.01}
 DECISIONS = {"heading": 131_072_000, "circling": 131_072_000, "throwing": 131_072_000, "scoring": 393_216_000}
 
 
 def get_config(preset: str = "heading") -> ml_collections.ConfigDict:
-    """Environment, PPO and run settings of "TASK" or "TASK:reference". Raises ValueError for another text."""
+    """Environment, PPO and run settings of "TASK", "TASK:reference" or "TASK:scratch". Raises ValueError for another
+    text."""
     task, _, base = preset.partition(":")
-    if task not in TASKS or base not in ("", "default", "reference"):
+    if task not in TASKS or base not in ("", "default", "reference", "scratch"):
         known = ", ".join(TASKS)
-        raise ValueError(f"expected one of {known}, alone or followed by ':default' or ':reference'")
-    config = envs.default_config(TASKS[task], base or "default")
-    config.ppo = dataclasses.asdict(_reference(task) if base == "reference" else default_ppo(**DEFAULT))
-    config.run = run_defaults(total_env_steps=DECISIONS[task], eval_episodes=256, video_every=0)
+        raise ValueError(f"expected one of {known}, alone or followed by ':default', ':reference' or ':scratch'")
+    config = envs.default_config(TASKS[task], "reference" if base == "reference" else "default")
+    decisions = DECISIONS[task]
+    entropy = ENTROPY.get(task, DEFAULT["entropy_coef"])
+    ppo = default_ppo(**DEFAULT | {"entropy_coef": entropy, "lr_decay_steps": decisions})
+    if base == "reference":
+        ppo = _reference(task)
+    elif base == "scratch":
+        ppo, decisions = default_ppo(**SCRATCH), decisions * config.episode.steps
+        config.episode.action = "targets"
+    config.ppo = dataclasses.asdict(ppo)
+    config.run = run_defaults(total_env_steps=decisions, eval_episodes=256, video_every=0)
     return config
 
 

@@ -7,7 +7,8 @@ python scripts/reproduce.py switching --policy runs/seven --motion BallPlay-M/la
 python scripts/reproduce.py table3 --policy runs/heading runs/scoring --count 1000 --seeds 3 --out docs/results/table3
 
 Table 3 is of policies of high-level tasks, each in its own environment, and of two baselines there: choices at random
-and the best single skill. --task Heading Circling measures the baselines where there is no policy yet.
+and the best single skill. Policies from scratch stand beside those that choose in the same task. --task Heading
+Circling measures the baselines where there is no policy yet.
 Writes OUT.json and OUT.md, and OUT.png for fig8 and switching. What is measured and why: docs/evaluation.md.
 """
 

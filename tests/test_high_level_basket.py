@@ -12,7 +12,6 @@ import pytest
 from mjx_skillmimic import envs
 from mjx_skillmimic.envs.high_level import HighLevel, physical_basket
 from mjx_skillmimic.envs.high_level.scoring import Scoring, ScoringOptions
-from mjx_skillmimic.envs.high_level.task import Goal
 from mjx_skillmimic.evaluation.golden.imitation import body_state
 from mjx_skillmimic.physics import batch
 from tests.ballplay import replace_data
@@ -54,14 +53,19 @@ def test_the_person_comes_to_the_basket_and_sees_what_was_drawn(both: tuple[High
 
 def test_a_ball_that_would_begin_in_the_basket_has_it_on_the_other_side():
     body = body_state(2, object_pos=np.array([[1.5, 0.0, 2.3], [1.5, 0.0, 2.3]], np.float32))
-    goal = Goal(jnp.array([[2.0, 0.5], [0.0, 2.5]]), jnp.zeros(2), jnp.zeros(2, bool))
+    never = jnp.zeros(2, bool)
+    goal = physical_basket.BasketGoal(
+        jnp.array([[2.0, 0.5], [0.0, 2.5]]), jnp.zeros(2), never, jnp.asarray(body.object_pos), never
+    )
     drawn = physical_basket.draw(goal, jax.tree.map(jnp.asarray, body))
     np.testing.assert_allclose(drawn.position, [[-2.0, -0.5], [0.0, 2.5]])
 
 
 def ball_at(task: Scoring, before: Any, after: Any, reached: bool = False) -> Any:
     zero = np.zeros((1, 2), np.float32)
-    goal = physical_basket.BasketGoal(zero, zero[:, 0], np.full(1, reached), np.array([before], np.float32))
+    goal = physical_basket.BasketGoal(
+        zero, zero[:, 0], np.full(1, reached), np.array([before], np.float32), np.ones(1, bool)
+    )
     return task.outcome(body_state(1, object_pos=np.array([after], np.float32)), goal)
 
 
@@ -78,11 +82,11 @@ def test_a_basket_is_paid_when_the_ball_falls_through():
     # in and out again on the way: only where the plane is crossed counts
     assert ball_at(task, (0.3, 0.0, 2.01), (0.1, 0.0, 1.0 + 0.9)).reached.any() is np.False_
     assert ball_at(task, (0.3, 0.0, 2.1), (0.1, 0.0, 1.98)).reached.any()
-    assert float(hit.reward[0]) == pytest.approx(60.0, abs=0.5)
+    assert float(hit.reward[0]) == pytest.approx(task.options.bonus, abs=0.5)
 
 
 def test_as_published_a_basket_is_paid_for_ever_and_once():
-    task = Scoring(ScoringOptions(basket="physical", on_reach="stay", bonus=0.0))
+    task = Scoring(ScoringOptions(basket="physical", on_reach="stay", bonus=0.0, aim=0.0))
     hit = ball_at(task, (0.1, 0.0, 2.03), (0.1, 0.0, 1.95))
     assert hit.goal.reached.all()
     again = ball_at(task, (0.1, 0.0, 2.03), (0.1, 0.0, 1.95), reached=True)

@@ -119,8 +119,10 @@ def test_few_start_states_are_repeated_with_disturbed_velocities(low: LowLevel, 
     np.testing.assert_array_equal(qpos, np.asarray(few.qpos)[copies])
     change = (qvel - np.asarray(few.qvel)[copies])[len(first) :]
     joints = change[:, 6:-6]
-    assert not change[:, :6].any() and not change[:, -6:].any()
-    assert joints.std() == pytest.approx(0.5, rel=0.05) and len(np.unique(qvel[:, 6])) == len(qvel)
+    assert not change[:, :6].any()
+    assert not change[:, -6:].any()
+    assert joints.std() == pytest.approx(0.5, rel=0.05)
+    assert len(np.unique(qvel[:, 6])) == len(qvel)
     again = np.diff(np.asarray(many.cumulative), prepend=0.0)
     np.testing.assert_allclose(again.reshape(-1, len(first)).sum(axis=0), share[first], atol=1e-6)
 

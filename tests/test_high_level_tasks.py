@@ -19,9 +19,10 @@ from mjx_skillmimic.envs.high_level.scoring import Scoring, ScoringOptions, land
 from mjx_skillmimic.envs.high_level.task import Goal
 from mjx_skillmimic.envs.high_level.throwing import Throwing, ThrowingOptions
 from mjx_skillmimic.evaluation.golden.imitation import body_state
-from mjx_skillmimic.physics.base import BodyState
+from mjx_skillmimic.physics.base import EDGES, BodyState
 
 N = 64
+HANDS = EDGES.index("hands_object")
 
 
 def body(seed: int = 0, **ball: Any) -> BodyState:
@@ -43,6 +44,13 @@ def goal(seed: int = 1) -> Goal:
     return Goal(rng.normal(size=(N, 2)).astype(np.float32), radius, rng.random(N) < 0.5)
 
 
+def own_goal(task: Any, state: BodyState, seed: int = 1) -> Any:
+    """As the task draws it, with the position, radius and flag of `goal`."""
+    drawn = jax.tree.map(np.asarray, task.draw(jax.random.split(jax.random.key(seed), N), state))
+    given = goal(seed)
+    return dataclasses.replace(drawn, position=given.position, radius=given.radius, reached=given.reached)
+
+
 def turned(state: BodyState, wanted: Goal, angle: float) -> tuple[BodyState, Goal]:
     """The same situation, turned about the vertical through the origin."""
     turn = rotations.about_z(np.full(N, angle))
@@ -57,9 +65,10 @@ def turned(state: BodyState, wanted: Goal, angle: float) -> tuple[BodyState, Goa
 
 @pytest.mark.parametrize("kind", TASKS)
 def test_only_the_published_observation_knows_where_the_worlds_x_axis_is(kind: Any):
-    state, wanted = body(), goal()
-    after, where = turned(state, wanted, 1.0)
     ours, published = kind(kind.Options.default()), kind(kind.Options.reference())
+    state = body()
+    wanted = own_goal(ours, state)
+    after, where = turned(state, wanted, 1.0)
     assert ours.observe(state, wanted).shape == (N, sum(width for _, width in ours.parts))
     np.testing.assert_allclose(ours.observe(state, wanted), ours.observe(after, where), atol=1e-5)
     if ours.parts:
@@ -88,7 +97,8 @@ def test_what_lies_before_and_beside_the_person_is_seen_so():
 def test_rewards_world_by_world(kind: Any, preset: str):
     """Formulas of skillmimic.md §10.2 with plain numbers; a bonus for what was reached in our preset."""
     task = kind(getattr(kind.Options, preset)())
-    state, wanted = body(), goal()
+    state = body()
+    wanted = own_goal(task, state)
     state.object_pos[:8] = np.concatenate([wanted.position[:8], np.full((8, 1), 1.1)], axis=1)
     state.object_pos[8:16] = np.concatenate([wanted.position[8:16], np.full((8, 1), 2.4)], axis=1)
     state.object_lin_vel[8:16] = (0.0, 0.0, -1.0)
@@ -116,7 +126,8 @@ def test_rewards_world_by_world(kind: Any, preset: str):
             d = np.sqrt((x - gx) ** 2 + (y - gy) ** 2 + (z - 2.5) ** 2)
             reward = np.exp(-0.5 * d) + 0.2 * np.exp(-abs(z - 2.5)) + (0 if ours else had or now)
             reward *= 0.1 if np.linalg.norm(state.body_lin_vel[i, 0]) < 0.5 else 1
-            reward += 60 if ours and now and not had else 0
+            reward += 300 if ours and now and not had else 0
+            reward += 60 * np.exp(-np.hypot(*(place - wanted.position[i])) / 2.0) if ours and z > 2 else 0
         assert float(outcome.reward[i]) == pytest.approx(reward, rel=1e-4, abs=1e-5), i
         assert bool(outcome.goal.reached[i]) == (had or now), i
         assert bool(outcome.reached[i]) == (now and not had), i
@@ -141,6 +152,37 @@ def test_a_thrown_ball_lands_where_small_steps_of_time_take_it():
     rising = (velocity[:, 2] > 1.0) & (position[:, 2] > 2.0)
     way = np.linalg.norm(velocity[:, :2], axis=1)
     assert (np.linalg.norm(ours - published, axis=1) > 0.1 * way)[rising].all()
+
+
+def test_a_catch_is_a_ball_that_flew_high_and_is_held_for_a_while():
+    task, state = Throwing(ThrowingOptions.default()), body()
+    flight = task.draw(jax.random.split(jax.random.key(0), N), state)
+    caught = []
+    # thrown, caught for 5 steps only, touched again for long enough, held on, and thrown no more
+    for height, hands, steps in ((2.3, 0, 4), (1.5, 1, 5), (1.4, 0, 3), (1.2, 1, 9), (1.0, 0, 3), (1.0, 1, 9)):
+        state.object_pos[:, 2] = height
+        state.edges[:, HANDS] = hands
+        for _ in range(steps):
+            outcome = task.outcome(state, flight)
+            flight = outcome.goal
+            caught.append(bool(outcome.reached.all()))
+            assert float(outcome.reward[0]) == pytest.approx(np.exp(-abs(height - 2.5)) + 60 * caught[-1], rel=1e-5)
+    assert np.flatnonzero(caught).tolist() == [4 + 5 + 3 + 5]
+
+
+def test_a_throw_is_paid_once_for_where_it_will_come_down():
+    task = Scoring(ScoringOptions.default())
+    flying = body(object_pos=(1.0, 0.0, 2.3), object_lin_vel=(0.0, 0.0, 2.0))
+    flying.body_lin_vel[:, 0] = 1.0
+    wanted = dataclasses.replace(own_goal(task, flying), position=np.zeros((N, 2), np.float32))
+    first = task.outcome(flying, wanted)
+    second = task.outcome(flying, first.goal)
+    np.testing.assert_allclose(first.reward - second.reward, 60 * np.exp(-1.0 / 2.0), rtol=1e-4)
+    flying.edges[:, HANDS] = 1
+    again = task.outcome(flying, second.goal).goal
+    assert not np.asarray(again.thrown).any()
+    flying.edges[:, HANDS] = 0
+    np.testing.assert_allclose(task.outcome(flying, again).reward, first.reward, rtol=1e-5)
 
 
 def test_a_ball_scores_only_while_it_flies_free_above_the_ring():

@@ -19,6 +19,7 @@ from mjx_skillmimic.learning.rollout import init_episodes, rollout
 from mjx_skillmimic.learning.update import (
     Learner,
     adapt_learning_rate,
+    decay_learning_rate,
     gradient_step,
     make_optimizer,
     minibatch_indices,
@@ -312,6 +313,17 @@ def test_gradient_steps_stop_where_the_policy_has_moved_too_far():
     same, metrics = gradient_step(learner, far, params["actor"]["params"]["log_std"], networks, optimizer, options)
     assert (float(metrics["accepted"]), float(metrics["applied"])) == (1.0, 0.0)
     assert leaves_equal(same, learner)
+
+
+def test_the_bound_of_the_rate_falls_linearly_to_the_lowest():
+    options = default_ppo(num_envs=8, horizon=4, minibatch_size=32, lr_max=1e-3, lr_min=1e-6, lr_decay_steps=320)
+    rates = [float(decay_learning_rate(jnp.float32(1e-3), jnp.int32(i), options)) for i in range(12)]
+    np.testing.assert_allclose(rates, [1e-3 * (1 - i / 10) if i < 10 else 1e-6 for i in range(12)], rtol=1e-4)
+    assert float(decay_learning_rate(jnp.float32(2e-4), jnp.int32(5), options)) == pytest.approx(2e-4)
+    never = dataclasses.replace(options, lr_decay_steps=0)
+    assert float(decay_learning_rate(jnp.float32(1e-3), jnp.int32(100), never)) == pytest.approx(1e-3)
+    constant = dataclasses.replace(options, lr_schedule="constant", learning_rate=4e-4)
+    assert float(decay_learning_rate(jnp.float32(4e-4), jnp.int32(5), constant)) == pytest.approx(2e-4)
 
 
 def test_learning_rate_follows_the_kl_within_bounds():

@@ -27,7 +27,8 @@ class Courses:
     """N episodes over T control steps, NumPy. Step k (0-based) is the state after k + 1 control steps.
 
     valid (N, T) bool: the episode has not ended before this step. fell (N,) bool: it ended with a fall or a world that
-    broke. label (N, T) int: the skill played. root_pos, object_pos, object_lin_vel (N, T, 3): m and m/s, world frame.
+    broke. label (N, T) int: the skill played, −1 where a policy
+    moved the joints itself. root_pos, object_pos, object_lin_vel (N, T, 3): m and m/s, world frame.
     hands_object (N, T) bool: a hand touches the ball. goal (N, T, 2) m and radius (N, T) m: what was wanted in the
     step. reached (N, T) bool: by the task's own rule, in this step. reward (N, T).
     """
@@ -124,11 +125,12 @@ def success(task: str, courses: Courses) -> np.ndarray:
 
 
 def report(task: str, courses: Courses, seed: int = 0, steps_each: int = 3) -> dict[str, Any]:
-    """JSON-able: numbers with 95 % intervals. steps_each: control steps of a decision.
+    """JSON-able: numbers with 95 % intervals. steps_each: control steps of a choice.
 
     success, fell: shares of episodes; success only for a task that has a rule. reached_per_minute: goals or baskets in
-    a minute played. reward: mean of a control step. return: sum over an episode of what its decisions were paid, as
-    training counts it. seconds, catches: of an episode, means. labels: share of the time that each skill was played.
+    a minute played. reward: mean of a control step. return: sum over an episode of what choices were paid, as training
+    counts it; of a policy that moves the joints itself what they would have been paid. seconds, catches: of an episode,
+    means. labels: share of the time that each skill was played, empty where none was.
     """
     valid, ones = courses.valid, np.ones(len(courses))
     steps = valid.sum(axis=1)
@@ -146,7 +148,9 @@ def report(task: str, courses: Courses, seed: int = 0, steps_each: int = 3) -> d
         "return": _ratio(paid / steps_each, ones, seed),
         "seconds": _ratio(steps / CONTROL_RATE, ones, seed),
         "catches": _ratio(catches(courses), ones, seed),
-        "labels": {skill_name(label): round(float(np.mean(played == label)), 4) for label in np.unique(played)},
+        "labels": {
+            skill_name(label): round(float(np.mean(played == label)), 4) for label in np.unique(played[played >= 0])
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""Recording courses of a high-level task: one episode a world, by a policy that chooses, at random, or by one label."""
+"""Recording courses of a high-level task: one episode a world, by a policy, at random, or by one label."""
 
 from __future__ import annotations
 
@@ -20,11 +20,16 @@ _SAME = ("root_pos", "object_pos", "object_lin_vel", "hands_object", "reached", 
 
 
 def make_agent(policy: str | Path, env: Any, deterministic: bool = True) -> Agent:
-    """An agent that chooses for a high-level environment: (N,) int32.
+    """An agent for a high-level environment: of choices (N,) int32, or of what moves the joints (N, 156).
 
     policy: "label:13", always that skill; else as in `policies.make_agent`, which also says what is raised. Raises
-    ValueError for a label that is no choice, or for a policy whose choices have other labels.
+    ValueError for a label that is no choice, a policy whose choices have other labels, and a baseline that follows a
+    clip.
     """
+    if env.moves_joints and (str(policy).startswith("label:") or policy in ("pd-playback", "playback")):
+        raise ValueError(
+            f"{policy}: expected zero, random or a policy that moves the joints (episode.action = 'targets')"
+        )
     if not str(policy).startswith("label:"):
         agent = policies.make_agent(policy, env, deterministic)
         trained = tuple(agent.metadata.get("labels", env.labels))
@@ -48,7 +53,7 @@ def make_player(env: Any, agent: Agent) -> Callable[[Any, Any, Array, Array], di
     The answer has arrays (D, K, N, …), decisions and control steps in them: the fields of `Courses`, with `fell` and
     `late` in every step. Worlds that end early go on with another episode, which belongs to nobody.
     """
-    decisions = -(-env.episode.length // env.episode.steps)
+    decisions = -(-env.episode.length // env.steps)
 
     @jax.jit
     def play(shared: Any, parameters: Any, keys: Array, rng: Array) -> dict[str, Array]:

@@ -26,7 +26,7 @@ def measure(env: Any, agent: Agent, episodes: int, start: str = "first", seed: i
     start: on which frame of the clips, see `rollouts.draw_starts`. Raises ValueError for a start that is none, and for
     any but "first" in a high-level task, whose configuration says where episodes begin.
     """
-    if getattr(env, "action_kind", "continuous") == "continuous":
+    if not hasattr(env, "task"):
         return _clips(env, agent, episodes, start, seed, batch)
     if start != "first":
         raise ValueError(f"start {start!r}: episodes of a high-level task begin where its configuration says")
@@ -49,9 +49,10 @@ def _courses(env: Any, agent: Agent, episodes: int, seed: int, batch: int) -> Me
     independent = len(high_level.distinct(courses))
     results["distinct"] = independent
     below = env.low_level
+    who = "scene and starts of" if env.moves_joints else "low-level policy"
     lines = [
         f"{env.task.name}, {agent.name}: {len(courses)} episodes, seed {seed}, engine {env.physics.name}, "
-        f"low-level policy {below.name} ({below.sha256[:12]})",
+        f"{who} {below.name} ({below.sha256[:12]})",
         course_table(results),
     ]
     if independent < len(courses):
@@ -83,4 +84,4 @@ def course_table(results: Mapping[str, Any]) -> str:
         value, low, high = (f"{factor * results[key][name]:.{digits}f}" for name in ("value", "low", "high"))
         lines.append(f"{title:<25}{value} [{low}, {high}]")
     played = ", ".join(f"{name} {100 * share:.0f} %" for name, share in results["labels"].items())
-    return "\n".join([*lines, f"{'skills':<25}{played}"])
+    return "\n".join([*lines, *([f"{'skills':<25}{played}"] if played else [])])

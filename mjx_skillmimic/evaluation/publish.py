@@ -88,7 +88,9 @@ def publish(
 
 
 def describe_run(run: RunRecord, options: PublishOptions) -> tuple[dict[str, Any], Any]:
-    """A run's part of the document, and the trajectory of its policy on its first clip from frame 2."""
+    """A run's part of the document, and the trajectory of its policy on its first clip from frame 2. Raises ValueError
+    for a run of a high-level task."""
+    setup.expect_clips(run.config, run.name, "scripts/reproduce.py table3 writes a page for it")
     motion, clips = find_motion(run, options.motion_root)
     command, unshared = command_line(run.config, run.name)
     evaluations, trajectory = {}, None

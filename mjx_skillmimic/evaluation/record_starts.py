@@ -15,7 +15,7 @@ from mjx_skillmimic.evaluation.intervals import wilson
 from mjx_skillmimic.evaluation.own_starts import JUDGED, LATEST_KEY, SETTLED, Candidates, Trials
 from mjx_skillmimic.evaluation.policies import make_agent, policy_file
 from mjx_skillmimic.evaluation.reproduce import Contender
-from mjx_skillmimic.evaluation.setup import make_env
+from mjx_skillmimic.evaluation.setup import make_clip_env
 from mjx_skillmimic.evaluation.switching import apexes
 from mjx_skillmimic.learning.describe import versions
 from mjx_skillmimic.motion.library import motion_hash
@@ -49,7 +49,7 @@ def record(
     """
     began = time.perf_counter()
     file = policy_file(policy)
-    env = make_env(policy, motion, "mujoco")
+    env = make_clip_env(policy, motion, "mujoco", "its episodes begin in the start states of its low-level policy")
     agent = make_agent(policy, env)
     apex = apexes(Contender(str(policy), env.physics.name, env, agent))
     found = own_starts.collect(env, agent, worlds, each, seed)

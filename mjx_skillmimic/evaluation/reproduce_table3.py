@@ -1,4 +1,5 @@
-"""The paper's Table 3: success of high-level policies, beside a random choice and the best single skill."""
+"""The paper's Table 3: success of high-level policies and of policies from scratch, beside a random choice and the best
+single skill."""
 
 from __future__ import annotations
 
@@ -70,9 +71,15 @@ def table3(request: TaskRequest, command: str = "") -> dict[str, Any]:
         title = _title(config, env.physics.name, places)
         places.append(_described(title, env))
         where = {"task": config.env, "environment": title, "engine": env.physics.name}
+        alone = None
         for name, policy in policies.items():
             request.say(f"{title}, {env.physics.name}: {name}")
-            results.append(where | {"policy": name} | measured(env, setup.agent_for(policy, env), request))
+            scratch = setup.from_scratch(setup.run_config(policy))
+            if scratch and alone is None:
+                alone = envs.load(config.env, _acting(config, "targets"), tables=env.tables)
+            acts = alone if scratch else env
+            row = {"policy": name, "from_scratch": scratch}
+            results.append(where | row | measured(acts, setup.agent_for(policy, acts), request))
         request.say(f"{title}, {env.physics.name}: {RANDOM}, {ONE_SKILL}")
         results.append(where | {"policy": RANDOM} | measured(env, setup.agent_for(RANDOM, env), request))
         best, tried = best_label(env, request)
@@ -82,7 +89,10 @@ def table3(request: TaskRequest, command: str = "") -> dict[str, Any]:
 
 
 def environments(request: TaskRequest) -> list[tuple[Any, dict[str, str]]]:
-    """Each environment's configuration, with the policies that were trained in it, by name. Raises as `table3`."""
+    """Each environment's configuration, with the policies that were trained in it, by name. Raises as `table3`.
+
+    One from scratch stands with those that choose in the same task: who acts makes no other environment.
+    """
     found: dict[str, tuple[Any, dict[str, str]]] = {}
     asked = [(None, RANDOM, task) for task in request.tasks]
     for name, policy, task in [*((n, p, None) for n, p in request.policies.items()), *asked]:
@@ -92,13 +102,21 @@ def environments(request: TaskRequest) -> list[tuple[Any, dict[str, str]]]:
         if not setup.chooses(config):
             raise ValueError(f"{name or task}: expected a high-level task, found {config.get('env', 'BallPlay')}")
         for engine in request.engines:
-            config = copy.deepcopy(config)
+            config = _acting(config, "skill")
             with config.unlocked():
                 config.physics = {"engine": resolve_engine(engine), "options": {}}
             key = json.dumps({section: config.to_dict()[section] for section in _SECTIONS}, sort_keys=True)
             members = found.setdefault(key, (config, {}))[1]
             members |= {name: policy} if name else {}
     return list(found.values())
+
+
+def _acting(config: Any, action: str) -> Any:
+    """A copy of a configuration for policies that choose, or that move the joints."""
+    config = copy.deepcopy(config)
+    with config.unlocked():
+        config.episode.action = action
+    return config
 
 
 def measured(env: Any, agent: Agent, request: TaskRequest) -> dict[str, Any]:
@@ -175,13 +193,14 @@ def _document(
 
 
 def _training(policy: str) -> dict[str, Any]:
-    """What a policy's file and its run's folder say about its training: decisions, and with the folder seconds of all
-    iterations and devices."""
+    """What a policy's file and its run's folder say about its training: decisions, whether it moves the joints itself,
+    and with the folder seconds of all iterations and devices."""
     from mjx_skillmimic import pretrained
     from mjx_skillmimic.evaluation.run_record import read_run
 
     file = setup.policy_file(policy)
     found: dict[str, Any] = {"policy": short(policy), "decisions": pretrained.load(file).metadata.get("env_steps")}
+    found |= {"from_scratch": setup.from_scratch(setup.run_config(policy))}
     # a policy file may lie anywhere
     with contextlib.suppress(FileNotFoundError, ValueError):
         run = read_run(Path(file).parent)

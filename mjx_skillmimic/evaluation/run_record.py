@@ -67,11 +67,19 @@ def read_run(folder: str | Path, finished: bool = True) -> RunRecord:
 
 
 def preset_config(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
-    """What `configs/ballplay.py` gives today for the preset of a run's configuration, `ppo` and `run` included."""
+    """What `configs/ballplay.py`, or `configs/high_level.py` for a task that chooses among skills, gives today for the
+    preset of a run's configuration, `ppo` and `run` included.
+
+    Raises ConfigError for a high-level task that the latter does not know, or where it is not there.
+    """
     from mjx_skillmimic import envs
-    from mjx_skillmimic.config import run_defaults
+    from mjx_skillmimic.config import load_config, run_defaults
     from mjx_skillmimic.learning.options import default_ppo, reference_ppo
 
+    if "low_level" in config:
+        # The file is the repository's: an installed package has none.
+        root = Path(__file__).resolve().parents[2]
+        return load_config(root / _config_file(config), check=False)
     preset = str(config.get("preset", "default"))
     default = envs.default_config(config.get("env", "BallPlay"), preset)
     with default.unlocked():
@@ -80,20 +88,24 @@ def preset_config(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
     return default
 
 
+def _config_file(config: Mapping[str, Any]) -> str:
+    """What `--config` of the training command names."""
+    preset = str(config.get("preset", "default"))
+    last = "" if preset == "default" else f":{preset}"
+    if "low_level" in config:
+        return f"configs/high_level.py:{str(config['env']).lower()}{last}"
+    return f"configs/ballplay.py{last}"
+
+
 def command_line(config: Mapping[str, Any], name: str) -> tuple[str, list[str]]:
     """The training command that gives this configuration, and keys that only it or only today's defaults have.
 
-    Reconstructed: `configs/ballplay.py` in the run's preset, and every key that differs from it.
+    Reconstructed: the file of `preset_config` in the run's preset, and every key that differs from it.
     """
     from mjx_skillmimic.config import differences
     from mjx_skillmimic.config.compare import ABSENT
 
-    preset = str(config.get("preset", "default"))
-    words = [
-        "python",
-        "scripts/train.py",
-        "--config=configs/ballplay.py" + ("" if preset == "default" else f":{preset}"),
-    ]
+    words = ["python", "scripts/train.py", f"--config={_config_file(config)}"]
     changed = differences(preset_config(config), config)
     for key, old, new in changed:
         if ABSENT not in (old, new):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,19 @@ from mjx_skillmimic.evaluation.policies import BASELINES, Agent, make_agent, pol
 from mjx_skillmimic.evaluation.rollouts import evaluation_config
 
 CONFIG_FILE = "config.json"
+_LOG = logging.getLogger(__name__)
 LABEL = "label:"  # begins the name of a baseline that plays one skill of a high-level task
 
 
 def chooses(config: Any) -> bool:
-    """Which kind of task a configuration is: one that chooses among the skills of a low-level policy (True), or one
-    whose policy moves the joints itself, after clips (False)."""
+    """Which kind of task a configuration is: a high-level one, for which there are skills to choose among (True), or
+    one after clips (False). `from_scratch` says whether a policy of the former moves the joints all the same."""
     return "low_level" in config
+
+
+def from_scratch(config: Any) -> bool:
+    """Whether the policy of a high-level task moves the joints itself instead of choosing skills."""
+    return chooses(config) and config.episode.get("action", "skill") == "targets"
 
 
 def is_baseline(policy: str | Path) -> bool:
@@ -73,7 +80,9 @@ def make_env(
 
     trained = run_config(policy, preset, task)
     config = copy.deepcopy(trained) if chooses(trained) else evaluation_config(trained)
-    if motion is None and not chooses(config) and not is_baseline(policy):
+    if motion is None and chooses(config):
+        config = with_starts_at_hand(config, policy)
+    elif motion is None and not is_baseline(policy):
         _check_clips_at_hand(policy, config.motion.path)
     with config.unlocked():
         if motion is not None:
@@ -88,9 +97,50 @@ def agent_for(policy: str | Path, env: Any, deterministic: bool = True) -> Agent
     """An agent for either kind of environment: `policies.make_agent`, or `high_level_courses.make_agent`."""
     from mjx_skillmimic.evaluation import high_level_courses
 
-    discrete = getattr(env, "action_kind", "continuous") == "discrete"
-    make = high_level_courses.make_agent if discrete and hasattr(env, "labels") else make_agent
+    make = high_level_courses.make_agent if hasattr(env, "task") else make_agent
     return make(policy, env, deterministic)
+
+
+def make_clip_env(policy: str | Path, motion: str | None = None, engine: str | None = None, instead: str = "") -> Any:
+    """`make_env` for what needs clips and a policy that follows them.
+
+    instead: which command serves a high-level policy, in words. Raises ValueError for one, before anything is built,
+    and what `make_env` raises.
+    """
+    expect_clips(run_config(policy), policy, instead)
+    return make_env(policy, motion, engine)
+
+
+def expect_clips(config: Any, policy: str | Path, instead: str = "") -> None:
+    """Raises ValueError if a configuration is that of a high-level task; instead: which command serves it, in words."""
+    if chooses(config):
+        ending = f"; {instead}" if instead else ""
+        raise ValueError(
+            f"{policy}: found a policy of the high-level task {config.env}, expected one that follows clips{ending}"
+        )
+
+
+def with_starts_at_hand(config: Any, policy: str | Path) -> Any:
+    """The configuration of a high-level task as it is; for a policy with a card whose start clips are not at hand one
+    that begins in the low-level policy's own start states instead, and a warning says so."""
+    path = config.motion.path
+    if not path or is_baseline(policy) or pretrained.card_of(policy_file(policy)) is None:
+        return config
+    from mjx_skillmimic.motion.library import load_clips
+
+    try:
+        load_clips(path if isinstance(path, str) else list(path))
+    except FileNotFoundError:
+        _LOG.warning(
+            "%s: its start clips are not at %r; episodes begin in the own start states of %s instead",
+            policy,
+            path,
+            config.low_level.policy,
+        )
+        config = copy.deepcopy(config)
+        with config.unlocked():
+            config.motion.path = ""
+    return config
 
 
 def _check_clips_at_hand(policy: str | Path, path: Any) -> None:

@@ -34,7 +34,9 @@ class PPOOptions:
     it, 0 = off. critic_learning_rate: constant rate of the critic's parameters, which `max_kl` stops with the actor's;
     0 = the actor's rate and its schedule. kl_target, lr_factor, lr_min, lr_max, lr_interval: only for
     "adaptive_kl": the rate is divided by lr_factor where the mean KL since the last decision exceeds 2·kl_target and
-    multiplied where it is below kl_target/2. kl_epsilon: fudge inside `distributions.kl_divergence`.
+    multiplied where it is below kl_target/2. lr_decay_steps: env steps in which the bound of the rate, lr_max or for
+    "constant" learning_rate, falls linearly to lr_min; 0 = never. kl_epsilon: fudge inside
+    `distributions.kl_divergence`.
     normalizer_update: "minibatch" merges every gradient minibatch before using it, so each sample counts num_epochs
     times and the input scaling differs between a rollout and its loss; "rollout" merges each sample once, after the
     update. normalizer_warm_start: merge the observations of the first reset before the first rollout.
@@ -71,6 +73,7 @@ class PPOOptions:
     lr_min: float = 1e-6
     lr_max: float = 5e-4
     lr_interval: Interval = "iteration"
+    lr_decay_steps: int = 0
     kl_epsilon: float = 1e-5
     adam_beta1: float = 0.9
     adam_beta2: float = 0.999
@@ -172,7 +175,7 @@ def validate(options: PPOOptions) -> None:
     unit, anything = (0.0, 1.0), (0.0, float("inf"))
     ranges = dict.fromkeys(("discount", "gae_lambda", "adam_beta1", "adam_beta2"), unit)
     ranges |= dict.fromkeys(("clip_ratio", "max_kl", "max_grad_norm", "value_loss_coef", "bounds_loss_coef"), anything)
-    ranges |= dict.fromkeys(("critic_learning_rate", "log_ratio_limit"), anything)
+    ranges |= dict.fromkeys(("critic_learning_rate", "log_ratio_limit", "lr_decay_steps"), anything)
     for name, (low, high) in ranges.items():
         if not low <= getattr(options, name) <= high:
             raise ValueError(f"{name} is {getattr(options, name)}, expected between {low} and {high}")

@@ -25,7 +25,7 @@ from mjx_skillmimic.learning.rollout import (
     privileged_size,
     rollout,
 )
-from mjx_skillmimic.learning.update import Learner, make_optimizer, update
+from mjx_skillmimic.learning.update import Learner, decay_learning_rate, make_optimizer, update
 
 
 @struct.dataclass
@@ -107,9 +107,8 @@ def make_train(
         if adapt := getattr(env, "adapt", None):
             env_state = adapt(env_state, axis_name)
         samples, value_moments, fit = prepare(transitions, state.value_moments, options, axis_name)
-        learner = Learner(
-            state.params, state.opt_state, state.obs_moments, state.learning_rate, state.privileged_moments
-        )
+        rate = decay_learning_rate(state.learning_rate, state.iteration, options)
+        learner = Learner(state.params, state.opt_state, state.obs_moments, rate, state.privileged_moments)
         learner, losses = update(learner, samples, networks, optimizer, options, shuffle_rng, axis_name)
         obs_moments, privileged_moments = learner.obs_moments, learner.privileged_moments
         if options.normalizer_update == "rollout":

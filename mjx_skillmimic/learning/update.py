@@ -82,6 +82,15 @@ def adapt_learning_rate(learning_rate: Array, kl: Array, options: PPOOptions) ->
     )
 
 
+def decay_learning_rate(learning_rate: Array, iteration: Array, options: PPOOptions) -> Array:
+    """The rate for the gradient steps of an iteration (counted from 0) under the falling bound of `lr_decay_steps`."""
+    if not options.lr_decay_steps:
+        return learning_rate
+    highest = options.lr_max if options.lr_schedule == "adaptive_kl" else options.learning_rate
+    left = 1.0 - iteration * (options.batch_size / options.lr_decay_steps)
+    return jnp.minimum(learning_rate, jnp.maximum(highest * left, options.lr_min))
+
+
 def gradient_step(
     learner: Learner,
     batch: Samples,

@@ -21,6 +21,7 @@ from mjx_skillmimic.learning import low_level
 FREE_ON_RESUME = ("run", "eval", "video", "render", "physics.options")
 # Options that came later, with the values that say what runs did before.
 SINCE = {
+    "episode.action": "skill",
     "observation.critic": "policy",
     "ppo.critic_learning_rate": 0.0,
     "reward.combine": "product",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mjx_skillmimic.evaluation.setup import LABEL, chooses, run_config
+from mjx_skillmimic.evaluation.setup import LABEL, chooses, from_scratch, run_config
 from mjx_skillmimic.motion.skill_names import skill_name
 from mjx_skillmimic.physics.base import EDGES
 from mjx_skillmimic.viewing import stage
@@ -49,6 +49,8 @@ class TaskSession(Session):
         self._config, self._seed = run_config(policy, preset, task), seed
         if not chooses(self._config):
             raise ValueError(f"{policy} moves the joints itself, expected a policy of a high-level task")
+        if from_scratch(self._config):
+            raise ValueError(f"{policy} moves the joints itself, expected a policy that chooses among skills")
         self.task = TaskDriver(policy, self._config, motion, seed)
         env, rows = self.task.env, self.task.rows
         self.motions, self.starts = [], None

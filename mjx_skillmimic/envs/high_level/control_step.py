@@ -1,4 +1,4 @@
-"""One control step of a decision: the frozen policy acts, the physics moves, and the task judges what has become."""
+"""One control step of a decision: joints are told what to do, the physics moves, the task judges what has become."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from mjx_skillmimic.imitation import actions, termination
 from mjx_skillmimic.physics.base import EDGES, PhysicsState
 from mjx_skillmimic.rotations import Array
 
+NO_SKILL = -1  # in place of a label, where a policy moves the joints itself
 _HANDS_OBJECT = EDGES.index("hands_object")
 
 
 @struct.dataclass
 class Trail:
-    """The control steps of a decision, (K, N, …), K = `episode.steps`: what metrics and pictures of a course need.
+    """The control steps of a decision, (K, N, …), K = `HighLevel.steps`: what metrics and pictures of a course need.
 
     qpos: the scene's coordinates. root_pos, root_lin_vel, object_pos, object_lin_vel: m and m/s, world frame.
     hands_object bool: a hand touches the ball. goal: what was wanted in the step; reached bool: in it. reward: of the
@@ -54,17 +55,18 @@ class Moment:
 
 
 def control_step(
-    env: Any, policy: Any, moment: Moment, label: Array
+    env: Any, policy: Any, moment: Moment, decided: Array
 ) -> tuple[Moment, tuple[Array, dict[str, Array], Trail]]:
-    """The moment after a control step in which the low-level policy plays the skills `label` (N,); reward (N,), metrics
-    and the trail, all of one step. env: a `hierarchy.HighLevel`. policy: the low-level policy's parameters.
+    """The moment after a control step in which is done what was decided: skill labels (N,) that the low-level policy
+    plays, or actions (N, 156); reward (N,), metrics and the trail, all of one step. env: a `hierarchy.HighLevel`.
+    policy: the low-level policy's parameters.
 
     Worlds that ended go on: nothing is reset before the decision is over.
     """
-    action = env.low_level.act(policy, env.low_level_observation(moment.obs, label))
+    action = env.joint_action(policy, moment.obs, decided)
     target = actions.pd_targets(action, env.options.action)
     data = env.physics.step(moment.data, target)
-    finite = finite_worlds(data.qpos, data.qvel, data.body_force, data.object_force)
+    finite = finite_worlds(data.qpos, data.qvel, data.body_force, data.object_force, action)
     body = jax.tree.map(lambda x: jnp.where(like(finite, x), x, jnp.zeros_like(x)), env.body_state(data))
     progress = moment.progress + 1
 

@@ -3,6 +3,9 @@
 One decision is 3 control steps of 1/60 s (skillmimic.md §10.1). In each of them the low-level policy sees the present
 state and the same label; the reward is the mean of the three, and an episode that ends in one of them ends with it, the
 others being played all the same. Worlds that ended are then put on new starts with new goals, as BallPlay does.
+
+The same tasks for a policy without skills: with `episode.action = "targets"` a decision is the PD targets of one
+control step, and the low-level policy says with which scene and from which starts, and does nothing itself.
 """
 
 from __future__ import annotations
@@ -15,15 +18,14 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from flax import struct
 
 from mjx_skillmimic.envs import nonfinite
 from mjx_skillmimic.envs.high_level import starts
-from mjx_skillmimic.envs.high_level.control_step import Moment, Trail, control_step, select, task_metrics
+from mjx_skillmimic.envs.high_level.control_step import NO_SKILL, Moment, Trail, control_step, select, task_metrics
 from mjx_skillmimic.envs.high_level.low_level import LowLevel, load_low_level
 from mjx_skillmimic.envs.high_level.options import from_config
 from mjx_skillmimic.envs.state import State
-from mjx_skillmimic.imitation import observation
+from mjx_skillmimic.imitation import actions, observation
 from mjx_skillmimic.model.humanoid import NUM_DOFS
 from mjx_skillmimic.model.scene import build_scene
 from mjx_skillmimic.motion.clip import MotionClip
@@ -33,31 +35,22 @@ from mjx_skillmimic.physics.state import body_state
 from mjx_skillmimic.rotations import Array
 
 
-@struct.dataclass
-class Shared:
-    """What all worlds read: the low-level policy's numbers and the states to start from."""
-
-    policy: Any
-    starts: starts.StartTable
-
-
 class HighLevel:
     """A task over the skills of a low-level policy, with BallPlay's interface and discrete actions.
 
-    `reset(rng)` takes one key a world (N,); `step(state, action)` takes choices (N,) int32 in [0, action_size). The
-    observation is the policy's without its label, then the task's: `layout`. info: `goal`, `skill` (N,) the label that
-    was played last, `progress` (N,) control steps, and what `envs.state` asks for. Scene, observation, actions and
+    `reset(rng)` takes one key a world (N,); `step(state, action)` takes choices (N,) int32 in [0, action_size), or with
+    `episode.action = "targets"` what BallPlay takes, (N, 156) in [−1, 1], as `action_kind` says. The observation is the
+    policy's without its label, then the task's: `layout`. info: `goal`, `skill` (N,) the label that was played last or
+    `NO_SKILL`, `progress` (N,) control steps, and what `envs.state` asks for. Scene, observation, actions and
     corrections of starts are those that the low-level policy was trained with.
     """
-
-    action_kind = "discrete"
 
     def __init__(
         self,
         kind: Any,
         config: ml_collections.ConfigDict,
         clips: Sequence[MotionClip] | None = None,
-        tables: Shared | None = None,
+        tables: starts.Shared | None = None,
     ) -> None:
         """Loads the low-level policy, builds its scene, the engine and the start states.
 
@@ -78,25 +71,36 @@ class HighLevel:
         self.episode, self.ending = chosen.episode, chosen.episode.ending()
         self.task = kind(chosen.task)
         self.labels = tuple(int(label) for label in self.task.labels)
-        _check_labels(self.labels, self.low_level, chosen.episode.unknown_labels)
+        self.low_level.check_labels(self.labels, chosen.episode.unknown_labels)
         scene = dataclasses.replace(self.options.scene, **getattr(self.task, "scene", {}))
         if scene.feet == "auto" and engine == "mjx-jax":
             # As BallPlay: its boxes meet the floor in other points than those of the other engines.
             scene = dataclasses.replace(scene, feet="corners")
         self.scene = build_scene(scene)
-        self.physics = make_physics(engine, self.scene, **_physics_options(config, self.low_level, engine))
-        self.tables = tables or Shared(
+        physics = self.low_level.physics_options(engine) | dict(config.physics.options)
+        self.physics = make_physics(engine, self.scene, **physics)
+        self.tables = tables or starts.Shared(
             self.low_level.parameters,
             starts.find_starts(self.low_level, self.scene, chosen.motion, chosen.start, self.labels, clips),
         )
         below = observation.observation_layout(self.options.observation).parts
         self.layout = observation.Layout((*(part for part in below if part[0] != "skill"), *self.task.parts))
+        self.moves_joints = self.episode.action == "targets"
+        self.action_kind = "continuous" if self.moves_joints else "discrete"
         self.initial_action = np.zeros(self.action_size, np.float32)
+        if self.moves_joints:
+            dof_pos = np.asarray(self.tables.starts.body.dof_pos)
+            self.initial_action = actions.initial_action(dof_pos, self.options.action)
 
     @property
     def action_size(self) -> int:
-        """The number of choices."""
-        return len(self.labels)
+        """The number of choices, or of coordinates of the joints."""
+        return NUM_DOFS if self.moves_joints else len(self.labels)
+
+    @property
+    def steps(self) -> int:
+        """Control steps of a decision."""
+        return 1 if self.moves_joints else self.episode.steps
 
     @property
     def observation_size(self) -> int:
@@ -114,7 +118,9 @@ class HighLevel:
 
     @property
     def policy_metadata(self) -> dict[str, Any]:
-        """What a policy's file must say about what it chooses among (`learning.low_level`)."""
+        """What a policy's file must say about what it chooses among (`learning.low_level`), or that it does not."""
+        if self.moves_joints:
+            return {"decides": "targets"}
         return {
             "low_level": {"policy": self.low_level.name, "sha256": self.low_level.sha256},
             "labels": list(self.labels),
@@ -124,7 +130,7 @@ class HighLevel:
         """N worlds on freshly drawn starts with freshly drawn goals. rng: (N,) keys."""
         return self.begin(self.tables, rng)
 
-    def begin(self, tables: Shared, rng: Array) -> State:
+    def begin(self, tables: starts.Shared, rng: Array) -> State:
         """`reset` with the shared arrays as an argument, so that a compiled program does not hold them."""
         following, goal, qpos, qvel, body = self._draw(tables, rng)
         data = self.physics.init(qpos, qvel)
@@ -136,7 +142,7 @@ class HighLevel:
         info = {
             "rng": following,
             "goal": goal,
-            "skill": jnp.full(rng.shape[0], self.labels[0], jnp.int32),
+            "skill": jnp.full(rng.shape[0], NO_SKILL if self.moves_joints else self.labels[0], jnp.int32),
             "progress": jnp.zeros(rng.shape[0], jnp.int32),
             "final_obs": obs,
             "truncation": zero,
@@ -150,19 +156,23 @@ class HighLevel:
         return self.play(state, action)[0]
 
     def play(self, state: State, action: Array) -> tuple[State, Trail]:
-        """`step`, and what happened within it. Raises ValueError for actions that are not one number a world."""
-        if action.shape != state.done.shape:
-            raise ValueError(f"action: expected a choice a world, shape {state.done.shape}, got {action.shape}")
-        label = jnp.asarray(self.labels, jnp.int32)[jnp.asarray(action, jnp.int32)]
+        """`step`, and what happened within it. Raises ValueError for actions of another shape than that of the kind."""
+        wanted = (*state.done.shape, NUM_DOFS) if self.moves_joints else state.done.shape
+        if action.shape != wanted:
+            what = f"{NUM_DOFS} columns" if self.moves_joints else "a choice"
+            raise ValueError(f"action: expected {what} a world, shape {wanted}, got {action.shape}")
+        decided, label = action, jnp.full_like(state.info["skill"], NO_SKILL)
+        if not self.moves_joints:
+            decided = label = jnp.asarray(self.labels, jnp.int32)[jnp.asarray(action, jnp.int32)]
         info, never = state.info, jnp.zeros(label.shape, bool)
         moment = Moment(
             state.data, state.obs, info["goal"], info["rng"], info["progress"], never, never, info["nonfinite"]
         )
 
         def one(moment: Moment, _: None) -> tuple[Moment, tuple[Array, dict[str, Array], Trail]]:
-            return control_step(self, state.shared.policy, moment, label)
+            return control_step(self, state.shared.policy, moment, decided)
 
-        moment, (reward, metrics, trail) = jax.lax.scan(one, moment, None, length=self.episode.steps)
+        moment, (reward, metrics, trail) = jax.lax.scan(one, moment, None, length=self.steps)
         truncated = moment.late & ~moment.terminated
         mean = {name: jnp.mean(value, axis=0) for name, value in metrics.items()}
         # Any of the three counts: these are events, not quantities.
@@ -193,6 +203,13 @@ class HighLevel:
         """The named state of the physics."""
         return body_state(self.scene, data)
 
+    def joint_action(self, policy: Any, obs: Array, decided: Array) -> Array:
+        """The action (N, 156) of a control step: that of the low-level policy with parameters `policy` which plays the
+        decided skills (N,), or the decided one itself."""
+        if self.moves_joints:
+            return decided
+        return self.low_level.act(policy, self.low_level_observation(obs, decided))
+
     def low_level_observation(self, obs: Array, label: Array) -> Array:
         """What the low-level policy sees (N, 902), from a high-level observation of the same state and labels (N,)."""
         options = self.options.observation
@@ -211,7 +228,7 @@ class HighLevel:
         fresh = {name: select(done, value, info[name]) for name, value in drawn.items()}
         return dataclasses.replace(state, data=data, obs=obs, info=info | fresh)
 
-    def _draw(self, tables: Shared, rng: Array) -> tuple[Array, Any, Array, Array, BodyState]:
+    def _draw(self, tables: starts.Shared, rng: Array) -> tuple[Array, Any, Array, Array, BodyState]:
         """Next keys and goals of worlds with keys (N,), and where they start: qpos, qvel and what they are."""
         keys = jax.vmap(lambda key: jax.random.split(key, 3))(rng)
         row = tables.starts.draw(keys[:, 1])
@@ -228,22 +245,3 @@ class HighLevel:
         parts = observation.humanoid_parts(body, options) | observation.object_parts(body)
         below = [parts[name] for name in self.layout.names if name in parts]
         return jnp.concatenate([*below, self.task.observe(body, goal)], axis=-1)
-
-
-def _check_labels(labels: tuple[int, ...], low: LowLevel, unknown: str) -> None:
-    known = low.options.observation.num_skills
-    if not labels or min(labels) < 0 or max(labels) >= known:
-        raise ValueError(f"task.labels = {labels}: expected at least one, each 0 to {known - 1}")
-    missing = sorted(set(labels) - set(low.labels))
-    if low.labels and missing and unknown == "refuse":
-        raise ValueError(
-            f"task.labels = {labels}: {low.name} has not learned {', '.join(map(str, missing))}, but "
-            f"{', '.join(map(str, low.labels))}; set episode.unknown_labels = 'allow' to choose them all the same"
-        )
-
-
-def _physics_options(config: ml_collections.ConfigDict, low: LowLevel, engine: str) -> dict[str, Any]:
-    """The engine's options: those that the low-level policy was trained with in it, then the configuration's."""
-    trained = low.config.physics
-    inherited = dict(trained.options) if resolve_engine(trained.engine) == engine else {}
-    return inherited | dict(config.physics.options)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mjx_skillmimic import pretrained
 from mjx_skillmimic.envs import options
+from mjx_skillmimic.physics.registry import resolve_engine
 from mjx_skillmimic.rotations import Array
 
 if TYPE_CHECKING:
@@ -47,6 +48,23 @@ class LowLevel:
         """The mean action (N, 156), clamped as the policy clamps it, for its observation (N, 902)."""
         actor, moments = parameters
         return dataclasses.replace(self.bundle, actor=actor, moments=moments).policy()(obs, None)
+
+    def check_labels(self, labels: tuple[int, ...], unknown: str) -> None:
+        """Raises ValueError for labels that cannot be told, or with `unknown` "refuse" that have not been learned."""
+        known = self.options.observation.num_skills
+        if not labels or min(labels) < 0 or max(labels) >= known:
+            raise ValueError(f"task.labels = {labels}: expected at least one, each 0 to {known - 1}")
+        missing = sorted(set(labels) - set(self.labels))
+        if self.labels and missing and unknown == "refuse":
+            raise ValueError(
+                f"task.labels = {labels}: {self.name} has not learned {', '.join(map(str, missing))}, but "
+                f"{', '.join(map(str, self.labels))}; set episode.unknown_labels = 'allow' to choose them all the same"
+            )
+
+    def physics_options(self, engine: str) -> dict[str, Any]:
+        """Those that the policy was trained with in an engine, none if it was another."""
+        trained = self.config.physics
+        return dict(trained.options) if resolve_engine(trained.engine) == engine else {}
 
 
 def load_low_level(source: str | Path) -> LowLevel:

@@ -74,7 +74,10 @@ class EpisodeOptions:
 
     # Longest episode in control steps of 1/60 s, the start included. Both: 800.
     length: int = 800
-    # Control steps a decision. Both: 3.
+    # What a policy decides: the "skill" that the low-level policy plays, or the PD "targets" of the joints in every
+    # control step, as a policy from scratch does that knows no skills. Both: "skill".
+    action: Literal["skill", "targets"] = "skill"
+    # Control steps that a skill is played before the next decision. Both: 3.
     steps: int = 3
     # Root height in m below which the person has fallen, and the progress after which that counts. Both: 0.25 and 1.
     fall_height: float = 0.25

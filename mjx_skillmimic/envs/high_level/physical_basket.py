@@ -6,6 +6,8 @@ person and the ball instead; from then on it stays, and a basket is followed by 
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax.numpy as jnp
 from flax import struct
 
@@ -21,17 +23,19 @@ CLEAR = 1.2
 
 @struct.dataclass
 class BasketGoal(Goal):
-    """A `Goal`, and ball (N, 3) m, where the ball was at the end of the control step before."""
+    """A `Goal`; ball (N, 3) m, where the ball was at the end of the control step before; thrown (N,) bool: it flew free
+    above the ring, and no hand has touched it since."""
 
     ball: Array
+    thrown: Array
 
 
-def draw(goal: Goal, body: BodyState) -> BasketGoal:
+def draw(goal: BasketGoal, body: BodyState) -> BasketGoal:
     """The same goals, on the person's other side where the ball would begin in the basket (nearest ≥ `CLEAR`)."""
     root, ball = body.root_pos[:, :2], body.object_pos
     inside = length(goal.position - ball[:, :2]) < CLEAR
     position = jnp.where(inside[:, None], 2 * root - goal.position, goal.position)
-    return BasketGoal(position, goal.radius, goal.reached, ball)
+    return dataclasses.replace(goal, position=position)
 
 
 def arrange(rng: Array, qpos: Array, qvel: Array, goal: BasketGoal, side: float) -> tuple[Array, Array, BasketGoal]:
@@ -54,7 +58,7 @@ def arrange(rng: Array, qpos: Array, qvel: Array, goal: BasketGoal, side: float)
         moving += [rotations.rotate(turn, qvel[:, at : at + 3])]
     qpos = jnp.concatenate([*placed[:2], qpos[:, 7:last], *placed[2:]], axis=-1)
     qvel = jnp.concatenate([moving[0], qvel[:, 3:-6], moving[1], qvel[:, -3:]], axis=-1)
-    there = BasketGoal(jnp.zeros_like(goal.position), goal.radius, goal.reached, placed[2])
+    there = dataclasses.replace(goal, position=jnp.zeros_like(goal.position), ball=placed[2])
     return qpos, qvel, there
 
 

@@ -17,8 +17,10 @@ from mjx_skillmimic import rotations
 from mjx_skillmimic.envs.high_level import physical_basket
 from mjx_skillmimic.envs.high_level.task import Goal, Outcome, direction, length, on_ring, root_lin_vel
 from mjx_skillmimic.imitation.options import check_choices, check_positive
-from mjx_skillmimic.physics.base import BodyState
+from mjx_skillmimic.physics.base import EDGES, BodyState
 from mjx_skillmimic.rotations import Array
+
+_HANDS_OBJECT = EDGES.index("hands_object")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +51,13 @@ class ScoringOptions:
     # After the ball is in. reference: "stay", with 1 more a control step for the rest of the episode [35]. default: a
     # "new" basket, or where it is of matter the same, once more.
     on_reach: Literal["new", "stay"] = "new"
-    # Reward for each basket. reference: 0. default: 60, what "stay" pays in a second.
-    bonus: float = 60.0
+    # Reward for each basket. reference: 0. default: 300, what "stay" pays in five seconds.
+    bonus: float = 300.0
+    # Reward for a throw that will come down in the middle of the ring, once a flight; `miss` m beside it an e-th of it.
+    # reference: 0. default: 60: baskets by chance are too rare to learn from, and a ball that is dribbled about below
+    # the basket earns more than most throws.
+    aim: float = 60.0
+    miss: float = 2.0
     # Below this speed of the root in m/s only a tenth of the reward is paid. Both: 0.5.
     slow: float = 0.5
     # Largest component of the force on the ball in N that counts as none. Both: 0.1.
@@ -58,7 +65,7 @@ class ScoringOptions:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_positive(self, "nearest", "farthest", "height", "ring", "reach", "slow", "free_force")
+        check_positive(self, "nearest", "farthest", "height", "ring", "reach", "miss", "slow", "free_force")
         if not 0.0 <= self.side <= 180.0:
             raise ValueError(f"side = {self.side!r}; expected 0 to 180 degrees")
         if self.basket == "physical" and self.nearest < physical_basket.CLEAR:
@@ -68,7 +75,7 @@ class ScoringOptions:
     @classmethod
     def reference(cls) -> ScoringOptions:
         labels = (31, 1, 2, 12, 13, 11, 31)
-        return cls(labels=labels, bearing="world", landing="published", on_reach="stay", bonus=0.0)
+        return cls(labels=labels, bearing="world", landing="published", on_reach="stay", bonus=0.0, aim=0.0)
 
     @classmethod
     def default(cls) -> ScoringOptions:
@@ -77,7 +84,7 @@ class ScoringOptions:
 
 class Scoring:
     """exp(−d/2) + exp(−|z − 2.5|)/5 a control step, d the ball's distance in m from the basket's point, z its height,
-    and what a basket pays; a tenth of it all, but for the bonus, while the person stands."""
+    and what a basket pays; a tenth of it all, but for the bonus and the aim, while the person stands."""
 
     name: ClassVar[str] = "Scoring"
     Options: ClassVar[type] = ScoringOptions
@@ -97,7 +104,8 @@ class Scoring:
         """New baskets around the person."""
         root = body.root_pos[:, :2]
         position = on_ring(rng, root, self.options.nearest, self.options.farthest)
-        goal = Goal(position, jnp.zeros(len(root), jnp.float32), jnp.zeros(len(root), bool))
+        never = jnp.zeros(len(root), bool)
+        goal = physical_basket.BasketGoal(position, jnp.zeros(len(root), jnp.float32), never, body.object_pos, never)
         return physical_basket.draw(goal, body) if self.physical else goal
 
     def observe(self, body: BodyState, goal: Goal) -> Array:
@@ -115,13 +123,30 @@ class Scoring:
         after = dataclasses.replace(goal, reached=goal.reached | reached)
         if self.physical:  # the same basket counts again
             after = dataclasses.replace(goal, reached=goal.reached | (reached & stays), ball=body.object_pos)
+        aimed, after = self._aimed(body, goal, after)
         height = xp.full_like(goal.position[..., :1], chosen.height)
         distance = length(body.object_pos - xp.concatenate([goal.position, height], axis=-1))
         paid = after.reached if stays else xp.zeros_like(reached)
         reward = xp.exp(-0.5 * distance) + paid + 0.2 * xp.exp(-xp.abs(z - chosen.height))
-        reward = reward * xp.where(length(root_lin_vel(body)) < chosen.slow, 0.1, 1.0) + chosen.bonus * reached
+        reward = reward * xp.where(length(root_lin_vel(body)) < chosen.slow, 0.1, 1.0) + aimed + chosen.bonus * reached
         renew = xp.zeros_like(reached) if stays or self.physical else reached
         return Outcome(reward, after, reached, renew, {"distance_m": distance, "ball_height_m": z})
+
+    def _aimed(self, body: BodyState, goal: Any, after: Any) -> tuple[Array, Any]:
+        """What a throw is paid (N,) in the step in which it first flies free above the ring, and the goal after it."""
+        chosen, z = self.options, body.object_pos[..., 2]
+        xp = rotations.namespace(goal.position, z)
+        if chosen.aim == 0.0:
+            return xp.zeros_like(z), after
+        hands = body.edges[..., _HANDS_OBJECT] > 0
+        thrown = self._free(body) & (z > chosen.ring) & ~goal.thrown
+        miss = length(landing(body.object_pos, body.object_lin_vel, chosen.ring) - goal.position)
+        paid = chosen.aim * xp.where(thrown, xp.exp(-miss / chosen.miss), 0.0)
+        return paid, dataclasses.replace(after, thrown=(goal.thrown | thrown) & ~hands)
+
+    def _free(self, body: BodyState) -> Array:
+        """(N,) bool: nothing touches the ball."""
+        return rotations.namespace(body.object_force).all(abs(body.object_force) <= self.options.free_force, axis=-1)
 
     def scored(self, body: BodyState, goal: Any) -> Array:
         """(N,) bool: the ball flies free above the ring and will come down through it; it fell through the physical
@@ -129,10 +154,9 @@ class Scoring:
         chosen = self.options
         if self.physical:
             return physical_basket.scored(body.object_pos, goal, chosen.ring)
-        xp = rotations.namespace(goal.position, body.object_pos)
-        free = xp.all(xp.abs(body.object_force) <= chosen.free_force, axis=-1)
         place = landing(body.object_pos, body.object_lin_vel, chosen.ring, chosen.landing)
-        return free & (body.object_pos[..., 2] > chosen.ring) & (length(place - goal.position) < chosen.reach)
+        high = body.object_pos[..., 2] > chosen.ring
+        return self._free(body) & high & (length(place - goal.position) < chosen.reach)
 
 
 def landing(position: Array, velocity: Array, height: float, law: str = "ballistic") -> Array:

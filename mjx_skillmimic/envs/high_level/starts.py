@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +43,14 @@ class StartTable:
         u = jax.vmap(jax.random.uniform)(rng) * self.cumulative[-1]
         last = self.cumulative.shape[0] - 1
         return jnp.minimum(jnp.searchsorted(self.cumulative, u, side="right"), last)
+
+
+@struct.dataclass
+class Shared:
+    """What all worlds of an environment read: the low-level policy's numbers and the states to start from."""
+
+    policy: Any
+    starts: StartTable
 
 
 def make_table(scene: Scene, qpos: Array, qvel: Array, weight: Array, body: BodyState | None = None) -> StartTable:
@@ -121,10 +130,7 @@ def find_starts(
     """The start states of a configuration; clips: instead of those of `motion.path`."""
     if clips is None and motion.path:
         clips = library.load_clips(motion.path if isinstance(motion.path, str) else list(motion.path))
-    if clips:
-        found = from_clips(clips, scene, low, start, motion.pick_weight)
-    else:
-        found = from_policy(low, scene, labels)
+    found = from_clips(clips, scene, low, start, motion.pick_weight) if clips else from_policy(low, scene, labels)
     return disturbed(found, scene, start.states, start.noise)
 
 

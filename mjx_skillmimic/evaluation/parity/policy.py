@@ -42,7 +42,9 @@ def run(
     found: dict[str, Any] = {}
     trained = trained_in or _trained_in(policy)
     for engine in engines:
-        env = setup.make_env(policy, motion, engine.name)
+        env = setup.make_clip_env(
+            policy, motion, engine.name, "scripts/reproduce.py table3 --engines measures it in several engines"
+        )
         if engine.options:
             env.physics = make_physics(engine.name, env.scene, **dict(engine.options))
         agent = make_agent(policy, env)
