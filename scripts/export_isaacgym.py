@@ -30,14 +30,14 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Writes the folder and prints what is in it; 2 for a request that cannot be met."""
     args = parse(argv)
-    from mjx_skillmimic.evaluation.setup import make_env
+    from mjx_skillmimic.evaluation.setup import make_clip_env
     from mjx_skillmimic.interop.isaacgym import portable, starts
     from mjx_skillmimic.interop.isaacgym.export import export_mjcf
     from mjx_skillmimic.interop.isaacgym.record_isaacgym import STARTS_FILE
     from mjx_skillmimic.interop.trace import read_trace, write_trace
 
     try:
-        env = make_env(args.policy, args.motion, engine="mujoco")
+        env = make_clip_env(args.policy, args.motion, "mujoco", "what can be exported is its low-level policy")
         export_mjcf(env.scene, args.out)
         starts.export_policy(args.policy, args.out, env.options.observation, env.options.action)
         trace = read_trace(args.trace) if args.trace else starts.clip_starts(env, args.courses, args.steps, args.seed)

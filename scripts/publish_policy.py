@@ -2,11 +2,14 @@
 
 python scripts/publish_policy.py runs/layup --name ballplay-layup --motion BallPlay-M/layup --evaluate --limits "…"
 python scripts/publish_policy.py runs/layup --name ballplay-layup --evaluation runs/layup/evaluation.json
+python scripts/publish_policy.py runs/heading --name heading-seven --evaluation runs/table3.json --limits "…"
 python scripts/publish_policy.py --refresh docs/pretrained.md
 
 Writes NAME.npz, NAME.json (the card) and NAME.md (the card to read). A run's folder needs config.json, run.json,
 metrics.jsonl and policy.npz; its clips must be at hand, they are named in the card. --evaluate runs whole clips in
-MuJoCo C with the half-precision file: each clip from frame 2, and from random start frames with three seeds.
+MuJoCo C with the half-precision file: each clip from frame 2, and from random start frames with three seeds. A policy
+that chooses among skills has the JSON of scripts/reproduce.py table3, or --evaluate makes that table; its low-level
+policy must be a shipped one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 """Shows a policy or a clip: a 3-D page, a video, pictures, key frames; the reference as a translucent ghost.
 
+Of a policy that chooses among skills it shows episodes of its task, with the goal and the skill that was chosen.
+
 python scripts/render.py --policy runs/x --out runs/x/render
 python scripts/render.py --policy ballplay-layup --motion BallPlay-M/layup --out runs/layup
 python scripts/render.py --motion throw_catch --out runs/clip --only sheet
 python scripts/render.py --policy runs/x --out runs/x/render --only images --every 10 --size 1920x1080
+python scripts/render.py --policy runs/heading --out runs/heading/render --only gif sheet --seconds 8 --takes 10
 python scripts/render.py --policy ballplay-seven --begin "ball on the floor" --tell 1:2.5 13:3 31:2.2 --out runs/take
 
 MUJOCO_GL=egl, osmesa or glfw chooses how OpenGL draws; without any of them a software renderer does (docs/pictures.md).
@@ -29,6 +32,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--policy",
         help=f"a run's folder, a policy file, a shipped policy's name, or {', '.join(BASELINES)}; without: the clip",
     )
+    parser.add_argument("--task", help="high-level task of zero, random or label:13, such as Heading")
     parser.add_argument("--motion", help="clip name, file or folder; default: the run's own")
     parser.add_argument("--out", type=Path, required=True, help="path without suffix; OUT.html and OUT.mp4 are written")
     parser.add_argument(
@@ -37,10 +41,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="LABEL:SECONDS",
         help="one episode in which these skills are told in turn",
     )
-    parser.add_argument("--begin", metavar="NAME", help="with --tell: the clip or start state (default: the first)")
-    parser.add_argument("--takes", type=int, default=1, help="with --tell: tries at most until all succeed (default 1)")
+    parser.add_argument("--begin", metavar="NAME", help="of --tell or a task: the clip or start state to begin in")
+    parser.add_argument("--takes", type=int, default=1, help="of --tell or a task: tries until it succeeds (default 1)")
     parser.add_argument("--start", type=int, default=2, help="first frame (default 2)")
-    parser.add_argument("--clips", type=int, default=4, help="at most so many clips of the motion (default 4)")
+    parser.add_argument(
+        "--clips", type=int, help="at most so many clips (default 4), or episodes of a task (default 1)"
+    )
+    parser.add_argument("--seconds", type=float, help="of an episode of a task, at most (default: all of it)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", help="auto, mujoco, mjx-jax or mjx-warp; default: the run's own")
     parser.add_argument("--size", help="of video and pictures (default 640x480; of a GIF 480x360)")
@@ -58,8 +65,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.policy is None and args.motion is None:
         parser.error("give --policy, --motion or both")
-    if args.tell and args.policy is None:
-        parser.error("--tell needs a --policy")
+    if (args.tell or args.task) and args.policy is None:
+        parser.error(f"{'--tell' if args.tell else '--task'} needs a --policy")
     args.only = [*(args.only or ("html", "mp4")), *(["images"] if args.save_images else [])]
     return args
 
@@ -76,8 +83,24 @@ def main(argv: list[str] | None = None) -> int:
             shown = recordings.record_take(
                 args.policy, args.tell, args.motion, args.begin, args.takes, args.seed, say=print
             )
+        elif recordings.is_task(args.policy, args.task):
+            if args.engine not in (None, "mujoco"):
+                raise ValueError(f"--engine {args.engine}: episodes of a high-level task are shown in mujoco")
+            episodes = 1 if args.clips is None else args.clips
+            shown = recordings.record_task(
+                args.policy,
+                args.motion,
+                args.task,
+                episodes,
+                args.seconds,
+                args.begin,
+                args.takes,
+                args.seed,
+                say=print,
+            )
         else:
-            shown = recordings.record(args.policy, args.motion, args.clips, args.start, args.seed, args.engine)
+            clips = 4 if args.clips is None else args.clips
+            shown = recordings.record(args.policy, args.motion, clips, args.start, args.seed, args.engine)
         if "html" in args.only:
             page = write_html(shown.trajectories, args.out.with_name(f"{args.out.name}.html"))
             print(f"page   {page}  ({page.stat().st_size / 1e6:.1f} MB, opens without a network)")

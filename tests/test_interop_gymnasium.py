@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+import types
 
 import numpy as np
 import pytest
 from toy import LENGTH
+from toy_choices import CELLS, RIGHT, Corridor
 from toy_worlds import PointTask, reward
 
 pytest.importorskip("gymnasium", reason="the extra gym is not installed")
@@ -174,6 +176,38 @@ def test_what_cannot_be_done_is_refused() -> None:
         closing.close()
         with pytest.raises(gymnasium.error.ClosedEnvironmentError):
             closing.reset()
+
+
+class Corridors(Corridor):
+    """Choices whose decisions last three control steps."""
+
+    scene = types.SimpleNamespace(control_dt=1.0 / 60.0)
+    physics, steps = types.SimpleNamespace(name="cells"), 3
+
+
+def test_choices_are_whole_numbers_and_a_step_is_a_decision() -> None:
+    env = SkillVectorEnv(WORLDS, env=Corridors())
+    assert env.single_action_space == gymnasium.spaces.Discrete(3)
+    assert env.action_space.shape == (WORLDS,)
+    assert env.metadata["render_fps"] == 20
+    obs, _ = env.reset(seed=2)
+    cell = obs[:, :CELLS].argmax(axis=1)
+    following, *_ = env.step(np.full(WORLDS, RIGHT))
+    np.testing.assert_array_equal(following[:, :CELLS].argmax(axis=1), np.minimum(cell + 1, CELLS - 1))
+    for actions, kind, message in (
+        (np.zeros(WORLDS, np.float32), TypeError, "expected whole numbers"),
+        (np.zeros((WORLDS, 3), int), ValueError, r"expected shape \(4,\)"),
+        (np.array([0, 1, 2, 3]), ValueError, "choices from 0 to 2"),
+        (np.array([0, 1, 2, -1]), ValueError, "choices from 0 to 2"),
+    ):
+        with pytest.raises(kind, match=message):
+            env.step(actions)
+    with pytest.raises(ValueError, match=r"reset options \['clip'\]"):
+        env.reset(options={"clip": 0})
+    one = SkillEnv(env=Corridors())
+    obs, _ = one.reset(seed=2)
+    following, *_ = one.step(one.action_space.sample() * 0 + RIGHT)
+    assert following[:CELLS].argmax() == min(obs[:CELLS].argmax() + 1, CELLS - 1)
 
 
 def test_without_gymnasium_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

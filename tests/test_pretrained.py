@@ -15,6 +15,7 @@ from scripts_of import script
 import mjx_skillmimic
 from mjx_skillmimic import pretrained
 from mjx_skillmimic.config import from_json
+from mjx_skillmimic.envs.high_level.low_level import numbers_sha256
 from mjx_skillmimic.envs.options import from_config
 from mjx_skillmimic.evaluation import setup
 from mjx_skillmimic.evaluation.policies import policy_file
@@ -26,6 +27,8 @@ from mjx_skillmimic.pretrained import CardError, cards, text
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = pretrained.names()
+CHOOSING = [name for name in NAMES if cards.is_task(pretrained.card(name))]
+FOLLOWING = [name for name in NAMES if name not in CHOOSING]
 LAYUP = "ballplay-layup"
 
 
@@ -53,6 +56,7 @@ def test_each_is_what_its_card_says(name):
     assert card["config"] == json.loads(json.dumps(policy.load_policy(file).metadata["config"]))
 
 
+@pytest.mark.parametrize("name", FOLLOWING)
 def test_each_acts_in_one_call(name):
     act = pretrained.load(name)
     still = act(np.zeros(902))
@@ -65,6 +69,25 @@ def test_each_acts_in_one_call(name):
     assert 0.03 < np.std(scatter) < 0.07  # the published sigma is 0.055
 
 
+@pytest.mark.parametrize("name", CHOOSING)
+def test_each_that_chooses_has_its_low_level_policy_and_its_table(name):
+    act, card = pretrained.load(name), pretrained.card(name)
+    obs = np.random.default_rng(0).normal(size=(5, act.obs_size)).astype(np.float32)
+    np.testing.assert_array_equal(act(obs), np.argmax(act.probabilities(obs), axis=-1))
+    assert card["low_level"]["policy"] == card["config"]["low_level"]["policy"]
+    assert numbers_sha256(pretrained.load(card["low_level"]["policy"])) == card["low_level"]["sha256"]
+    assert len(card["labels"]) == card["sizes"]["action_size"]
+    assert card["training"]["control_steps"] == 3 * card["training"]["total_env_steps"]
+    assert card["limits"]
+    table = card["evaluations"][0]
+    assert table["settings"]["definition"]
+    assert table["rows"][0]["name"] == name
+    for row in table["rows"]:
+        assert row["episodes"] >= 100
+        assert row["success"]["low"] <= row["success"]["value"] <= row["success"]["high"]
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
 def test_each_card_is_complete(name):
     card = pretrained.card(name)
     assert len(card["clips"]) >= 1

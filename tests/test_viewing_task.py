@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ import pytest
 from mjx_skillmimic import envs
 from mjx_skillmimic.config import to_json
 from mjx_skillmimic.learning import heads, normalizer, policy
+from mjx_skillmimic.learning.task_videos import TaskVideos
+from mjx_skillmimic.viewing import overlay, task_recording
 from mjx_skillmimic.viewing.session import Session
+from mjx_skillmimic.viewing.task_recording import record_episodes
 from mjx_skillmimic.viewing.task_session import TaskSession, open_session
 from tests.scripts_of import script
 
@@ -144,6 +148,52 @@ def test_play_sums_a_task_up(made: TaskSession, monkeypatch: pytest.MonkeyPatch,
     out = capsys.readouterr().out
     assert "policy random, Heading, reached " in out
     assert "reward " in out
+
+
+def test_an_episode_is_recorded_with_its_goal_and_its_skills(session: TaskSession):
+    seen: list[str] = []
+    (episode,) = record_episodes(session, seconds=0.5, begin="dribble left", takes=2, say=seen.append)
+    assert episode.num_frames == 30
+    assert len(seen) == 2  # nothing is reached in half a second
+    assert episode.goal is not None
+    np.testing.assert_array_equal(episode.goal.pos[-1], np.float32(session.status.task.goal))
+    np.testing.assert_array_equal(episode.goal.reach, np.float32(0.5))
+    assert set(episode.labels["skill"]) <= set(session.task.env.labels)
+    np.testing.assert_array_equal(episode.labels["skill"].reshape(10, 3).std(axis=1), 0.0)  # one choice, three steps
+    assert "dribble" in overlay.caption(episode, 0)
+    assert episode.title.endswith("from dribble left")
+    with pytest.raises(ValueError, match="no clip or start state 'nowhere'"):
+        record_episodes(session, begin="nowhere")
+    with pytest.raises(ValueError, match="got 0, 1 and"):
+        record_episodes(session, episodes=0)
+
+
+def test_a_video_of_a_training_state_shows_its_policy(
+    made: TaskSession, run: Path, env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shown: list[Any] = []
+
+    def opened(file: str) -> TaskSession:
+        made.set_policy(file)
+        return made
+
+    def export(state: Any, path: Path, metadata: Any) -> None:
+        kept = policy.load_policy(run / "policy.npz")
+        policy.save_policy(path, dataclasses.replace(kept, metadata=metadata))
+
+    monkeypatch.setattr("mjx_skillmimic.viewing.task_session.TaskSession", opened)
+    monkeypatch.setattr("mjx_skillmimic.viewing.video.write_video", lambda t, path: shown.append((t, path)))
+    videos = TaskVideos(env.config, env, export)
+    real = task_recording.record_episodes
+    monkeypatch.setattr(task_recording, "record_episodes", lambda s, begin: real(s, seconds=0.1, begin=begin))
+    for iteration in (10, 20):
+        videos.video(None, iteration, tmp_path / f"{iteration}.mp4")
+    made.set_policy(str(run))
+    assert [path.name for _, path in shown] == ["10.mp4", "20.mp4"]
+    starts = [name.removeprefix("start: ") for name in made.clips[:2]]
+    assert [t.title for t, _ in shown] == [
+        f"Heading: iteration {n}, from {s}" for n, s in zip((10, 20), starts, strict=True)
+    ]
 
 
 def test_the_page_shows_the_task(session: TaskSession):

@@ -19,6 +19,7 @@ class Walk:
     metrics: dict
     info: dict
     data: jax.Array
+    shared: None = None
 
 
 class Corridor:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mjx_skillmimic import envs
-from mjx_skillmimic.interop.host_worlds import HostWorlds, checked_actions, load_task
+from mjx_skillmimic.interop.host_worlds import HostWorlds, checked_actions, chooses, load_task, steps_of
 
 try:
     import gymnasium
@@ -28,7 +28,8 @@ RENDER_MODES = ("rgb_array",)
 class SkillVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """N worlds of a task, stepped by one compiled function; worlds that end begin a new episode in the same step.
 
-    Observations (N, observation_size), actions (N, action_size) in [−1, 1], rewards (N,), all float32. The infos hold,
+    Observations (N, observation_size), actions (N, action_size) in [−1, 1], rewards (N,), all float32; in a high-level
+    task actions are choices (N,), whole numbers below action_size, and a step is a decision. The infos hold,
     each with its mask `_name`: the metrics of the step (`reward/p`, `error/body_m`, …), zero after a reset; `skill`,
     `clip`, `frame`, `progress` of the episode that the observation belongs to; and where episodes ended `final_obs` and
     `final_info` (metrics and episode before the new one), in the form of `gymnasium.vector.SyncVectorEnv`.
@@ -138,8 +139,10 @@ class SkillEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         _check_open(self._closed)
         if self._over:
             raise error.ResetNeeded("step of an episode that has not begun, or has ended: call reset() first")
-        action = checked_actions(action, (self.worlds.env.action_size,))
-        shown = self.worlds.step(action[None])
+        if chooses(self.worlds.env):
+            shown = self.worlds.step(np.asarray(action)[None])
+        else:
+            shown = self.worlds.step(checked_actions(action, (self.worlds.env.action_size,))[None])
         self._over = bool(shown.done[0])
         if not self._over:
             self._pose = self.worlds.poses()
@@ -187,12 +190,14 @@ def _painter(worlds: HostWorlds, render_mode: str | None, width: int, height: in
 
 
 def _rate(worlds: HostWorlds) -> int:
-    return round(1.0 / worlds.env.scene.control_dt)
+    return round(1.0 / (worlds.env.scene.control_dt * steps_of(worlds.env)))
 
 
-def _spaces(worlds: HostWorlds) -> tuple[spaces.Box, spaces.Box]:
+def _spaces(worlds: HostWorlds) -> tuple[spaces.Box, Any]:
     """Of one world: observation, action."""
     observation = spaces.Box(-np.inf, np.inf, (worlds.env.observation_size,), np.float32)
+    if chooses(worlds.env):
+        return observation, spaces.Discrete(worlds.env.action_size)
     return observation, spaces.Box(-1.0, 1.0, (worlds.env.action_size,), np.float32)
 
 

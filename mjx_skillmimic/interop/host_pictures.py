@@ -13,6 +13,7 @@ from mjx_skillmimic.viewing.camera import CameraPath, follow
 from mjx_skillmimic.viewing.figures import figures
 from mjx_skillmimic.viewing.raster import Rasteriser
 from mjx_skillmimic.viewing.shapes import shapes_from_model
+from mjx_skillmimic.viewing.surroundings import scenery_from_model
 from mjx_skillmimic.viewing.trajectory import Trajectory
 
 
@@ -22,6 +23,7 @@ class Painter:
     def __init__(self, env: Any, width: int, height: int) -> None:
         self._env, self._rasteriser = env, Rasteriser(width, height)
         self._shapes = shapes_from_model(env.scene.model, env.scene.skeleton.names)
+        self._scenery = scenery_from_model(env.scene.model)
         self._poses = jax.jit(env.body_state)
         self._cameras: dict[int, CameraPath] = {}
 
@@ -45,6 +47,7 @@ class Painter:
             shapes=self._shapes,
             fps=1.0 / self._env.scene.control_dt,
             object_radius=self._env.scene.object_radius,
+            scenery=self._scenery,
         )
         now = follow(frame)
         first = self._cameras.setdefault(world, now)

@@ -70,7 +70,7 @@ class HostWorlds:
 
         def step(shared: Any, state: State, action: jax.Array) -> tuple[State, Packed]:
             following = env.step(dataclasses.replace(state, shared=shared), action)
-            moved = {"progress": state.info["progress"] + 1} if "progress" in state.info else {}
+            moved = {"progress": state.info["progress"] + steps_of(env)} if "progress" in state.info else {}
             return dataclasses.replace(following, shared=None), _packed(following, state.info | moved)
 
         self._step = jax.jit(step)
@@ -91,14 +91,17 @@ class HostWorlds:
         return self._show(dataclasses.replace(state, shared=None), self._pack(dataclasses.replace(state, shared=None)))
 
     def step(self, actions: Any) -> Observed:
-        """One control step with actions (N, action_size); worlds that end are begun anew.
+        """One step with actions (N, action_size), or choices (N,); worlds that end are begun anew.
 
         Raises:
-            TypeError, ValueError: actions of another type or shape, or not finite.
+            TypeError, ValueError: actions of another type or shape, or not finite, or choices that there are not.
         """
         if self.state is None:
             raise RuntimeError("step before reset")
-        actions = checked_actions(actions, (self.num_envs, self.env.action_size))
+        if chooses(self.env):
+            actions = checked_choices(actions, self.num_envs, self.env.action_size)
+        else:
+            actions = checked_actions(actions, (self.num_envs, self.env.action_size))
         return self._show(*self._step(self._shared, self.state, actions))
 
     def final_obs(self) -> np.ndarray:
@@ -131,7 +134,7 @@ class HostWorlds:
         )
 
     def _begin_at(self, keys: jax.Array, options: Mapping[str, Any]) -> State:
-        known = ("clip", "frame") if self._begin is not None else ()
+        known = ("clip", "frame") if self._begin is not None and hasattr(self.env, "clips") else ()
         if unknown := sorted(set(options) - set(known)):
             raise ValueError(f"reset options {unknown}: expected some of {list(known)}")
         assert self._begin is not None
@@ -181,6 +184,32 @@ def load_task(
         config.motion.path = os.fspath(motion)
         return envs.load(task, config)
     return envs.load(task, config, clips=load_clips([os.fspath(path) for path in motion]))
+
+
+def chooses(env: Any) -> bool:
+    """Whether an environment's actions are choices, one whole number a world."""
+    return getattr(env, "action_kind", "continuous") == "discrete"
+
+
+def steps_of(env: Any) -> int:
+    """Control steps of one step of an environment: more than one where a decision lasts longer."""
+    return int(getattr(env, "steps", 1))
+
+
+def checked_choices(actions: Any, count: int, choices: int) -> np.ndarray:
+    """The choices as int32 of shape (count,).
+
+    Raises:
+        TypeError: they are no whole numbers. ValueError: another shape, or a choice that there is not.
+    """
+    given = np.asarray(actions)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"actions: expected whole numbers of shape {(count,)}, got dtype {given.dtype}")
+    if given.shape != (count,):
+        raise ValueError(f"actions: expected shape {(count,)}, got {given.shape}")
+    if ((given < 0) | (given >= choices)).any():
+        raise ValueError(f"actions: expected choices from 0 to {choices - 1}, got {given.tolist()}")
+    return given.astype(np.int32)
 
 
 def checked_actions(actions: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -15,20 +15,25 @@ from ml_collections import ConfigDict
 from mjx_skillmimic.learning import policy
 from mjx_skillmimic.learning.options import from_mapping
 from mjx_skillmimic.learning.outputs import Hooks
+from mjx_skillmimic.learning.task_videos import TaskVideos
 
 
 def task_hooks(config: ConfigDict, env: Any) -> Hooks:
-    """Hooks for an environment: `clip_hooks`; where actions are choices, other evaluations and no videos.
+    """Hooks for an environment: `clip_hooks`; in high-level tasks, and where actions are choices, other evaluations,
+    and videos only of a policy that chooses in a task.
 
     What has no rule of success (`evaluation.high_level`) is not evaluated; its metrics say what can be said.
     """
-    if getattr(env, "action_kind", "continuous") == "continuous":
+    if getattr(env, "action_kind", "continuous") == "continuous" and not hasattr(env, "task"):
         return clip_hooks(config, env)
     from mjx_skillmimic.evaluation.high_level import SUCCESS
 
     runs = ClipRuns(config, env)
     evaluate = CourseRuns(config, env).evaluate if config.get("env") in SUCCESS else None
-    return Hooks(evaluate=evaluate, export=runs.export, advise=runs.advise)
+    # Toys of choices have no task, and what moves the joints is no policy that a session can show.
+    shown = hasattr(env, "task") and getattr(env, "action_kind", "continuous") == "discrete"
+    video = TaskVideos(config, env, runs.export).video if shown else None
+    return Hooks(evaluate=evaluate, video=video, export=runs.export, advise=runs.advise)
 
 
 def clip_hooks(config: ConfigDict, env: Any) -> Hooks:
@@ -103,7 +108,7 @@ class ClipRuns:
 
 
 class CourseRuns:
-    """Whole episodes of a high-level task with the likeliest choices, always the same `config.run.eval_episodes`.
+    """Whole episodes of a high-level task without chance in the actions, always the same `config.run.eval_episodes`.
 
     The player is compiled on first use and serves every later state.
     """

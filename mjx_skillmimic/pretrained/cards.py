@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "limits": (),
     "config": (),
 }
+# What the card of a policy that chooses among the skills of another has besides.
+TASK_FIELDS: dict[str, tuple[str, ...]] = {
+    "low_level": ("policy", "sha256"),
+    "labels": (),
+    "starts": ("of", "sha256"),
+}
 
 
 class CardError(ValueError):
@@ -48,16 +55,22 @@ def read_card(path: str | Path) -> dict[str, Any]:
         raise CardError(path, "another kind of JSON", f"format {FORMAT!r}")
     if card.get("version") != VERSION:
         raise CardError(path, f"version {card.get('version')!r}", f"version {VERSION}")
-    missing = [name for name in FIELDS if name not in card]
+    expected = FIELDS | (TASK_FIELDS if is_task(card) else {})
+    missing = [name for name in expected if name not in card]
     missing += [
         f"{name}.{part}"
-        for name, parts in FIELDS.items()
+        for name, parts in expected.items()
         for part in parts
         if name in card and (not isinstance(card[name], dict) or part not in card[name])
     ]
     if missing:
         raise CardError(path, f"a card without {', '.join(missing)}", "every field of a card")
     return card
+
+
+def is_task(card: Mapping[str, Any]) -> bool:
+    """Whether it is the card of a policy that chooses among the skills of another, and moves nothing itself."""
+    return isinstance(card.get("config"), Mapping) and "low_level" in card["config"]
 
 
 def card_of(file: str | Path) -> dict[str, Any] | None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mjx_skillmimic.evaluation.publish import compact_json, find_motion
 from mjx_skillmimic.evaluation.run_record import LAST, RunRecord, command_line, read_run, training_summary
+from mjx_skillmimic.evaluation.setup import chooses
 from mjx_skillmimic.motion.library import load_clips, motion_hash, recording_hash
 from mjx_skillmimic.motion.skill_names import skill_name
-from mjx_skillmimic.pretrained import cards, evaluations, text
+from mjx_skillmimic.pretrained import cards, evaluations, task_cards, text
 from mjx_skillmimic.pretrained.shelf import policy_files
 
 DTYPE = "float16"
@@ -26,9 +28,10 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 @dataclasses.dataclass(frozen=True)
 class Publication:
     """name: lower case with hyphens. motion: where the run's clips are now; None: where its configuration says.
-    documents: evaluations that exist, as JSON objects. episodes, seeds: of the evaluation that is run, unless episodes
-    is 0. limits: what the policy cannot do, in words. command: the training command; None: reconstructed.
-    steps_before: env steps of the runs that it continues by `run.init_from`; None: where run.json says so.
+    documents: evaluations that exist, as JSON objects; of a high-level policy those of `reproduce.py table3`.
+    episodes, seeds: of the evaluation that is run, unless episodes is 0. limits: what the policy cannot do, in words.
+    command: the training command; None: reconstructed. steps_before: env steps of the runs that it continues by
+    `run.init_from`; None: where run.json says so.
     """
 
     name: str
@@ -44,9 +47,9 @@ class Publication:
 def publish(run: str | Path, folder: str | Path, wanted: Publication) -> list[Path]:
     """Writes NAME.npz, NAME.json and NAME.md into a folder, all or none; answers their paths.
 
-    The critic is not in the file. What is evaluated is the file in half precision. Raises FileNotFoundError or
-    ValueError for a run that is not complete, clips other than those of the training, a bad name, a file above
-    `MAX_BYTES`, or no evaluation at all.
+    The critic is not in the file. What is evaluated is the file in half precision. A policy that chooses among skills
+    must have been trained on a shipped one. Raises FileNotFoundError or ValueError for a run that is not complete,
+    clips other than those of the training, a bad name, a file above `MAX_BYTES`, or no evaluation at all.
     """
     from mjx_skillmimic.learning.policy import load_policy, save_policy
 
@@ -55,13 +58,24 @@ def publish(run: str | Path, folder: str | Path, wanted: Publication) -> list[Pa
     if not wanted.documents and not wanted.episodes:
         raise ValueError("a card needs an evaluation: give its JSON, or let one be run")
     record = read_run(run)
-    motion, clips = _clips(record, wanted.motion)
-    tables = [table for document in wanted.documents for table in evaluations.from_document(document)]
+    policy = load_policy(record.folder / "policy.npz")
+    read: Callable[[Mapping[str, Any]], list[dict[str, Any]]] = evaluations.from_document
+    motion = wanted.motion or ""
+    if chooses(record.config):
+        record, policy = task_cards.with_shipped_low_level(record, policy)
+        clips = task_cards.start_clips(record, wanted.motion)
+        read = functools.partial(task_cards.from_table3, record=record, policy=policy, name=wanted.name)
+    else:
+        motion, clips = _clips(record, wanted.motion)
+    tables = [table for document in wanted.documents for table in read(document)]
     with tempfile.TemporaryDirectory() as scratch:
-        weights = save_policy(Path(scratch) / f"{wanted.name}.npz", load_policy(record.folder / "policy.npz"), DTYPE)
+        weights = save_policy(Path(scratch) / f"{wanted.name}.npz", policy, DTYPE)
         if weights.stat().st_size > MAX_BYTES:
             raise ValueError(f"{wanted.name}.npz would have {weights.stat().st_size} bytes, allowed are {MAX_BYTES}")
-        if wanted.episodes:
+        if wanted.episodes and chooses(record.config):
+            document = task_cards.measure(weights, wanted.name, wanted.motion, wanted.episodes, wanted.seeds)
+            tables = read(document) + tables
+        elif wanted.episodes:
             tables = evaluations.measure(weights, record.folder, motion, wanted.episodes, wanted.seeds) + tables
         card = make_card(record, clips, weights, tables, wanted)
         weights.with_suffix(".json").write_text(compact_json(card), encoding="utf-8")
@@ -99,7 +113,8 @@ def make_card(
 
     policy, described = load_policy(weights), record.description
     command, unshared = command_line(record.config, wanted.name)
-    labels = sorted({int(clip.skill) for clip in clips})
+    chosen = task_cards.fields(record, policy) if chooses(record.config) else {}
+    labels = sorted(set(chosen.get("labels", ())) or {int(clip.skill) for clip in clips})
     return {
         "format": cards.FORMAT,
         "version": cards.VERSION,
@@ -116,8 +131,10 @@ def make_card(
             "action_size": policy.action_size,
             "hidden": list(policy.hidden),
             "action_limit": policy.action_limit,
+            "head": policy.head,
         },
         "skills": [{"label": label, "name": skill_name(label)} for label in labels],
+        **chosen,
         "clips": [
             {
                 "name": clip.name,
@@ -158,9 +175,11 @@ def _training(record: RunRecord, steps_before: int | None) -> dict[str, Any]:
             "give --steps-before"
         )
     chosen = int(record.config.run.get("devices", 0))
+    each = {"control_steps": int(total) * int(record.config.episode.steps)} if chooses(record.config) else {}
     return {
         "env_steps": summary["env_steps"],
         "total_env_steps": int(total),
+        **each,
         "continues": Path(source).name or None,
         "iterations": summary["iterations"],
         "seconds": summary["seconds"],

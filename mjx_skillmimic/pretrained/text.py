@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mjx_skillmimic.evaluation.publish_text import METRICS, table
+from mjx_skillmimic.pretrained import task_text
+from mjx_skillmimic.pretrained.cards import is_task
 from mjx_skillmimic.pretrained.evaluations import headline
 
 BEGIN, END = "<!-- shipped:begin -->", "<!-- shipped:end -->"
@@ -15,32 +17,43 @@ _HIDDEN = ("rule", "rule_text", "skill")
 
 def markdown(card: Mapping[str, Any]) -> str:
     """The card for people; the file NAME.md beside NAME.json is this text."""
-    name, training, file = card["name"], card["training"], card["file"]
-    lines = [f"# {name}", "", f"A policy for the task {card['task']}: {_skills(card)}.", ""]
-    lines += ["```python", "import mjx_skillmimic", "", f'policy = mjx_skillmimic.load_policy("{name}")']
-    sizes = card["sizes"]
-    lines += [f"action = policy(obs)  # obs (…, {sizes['obs_size']}) -> the mean action (…, {sizes['action_size']})"]
-    lines += ["```", "", "## What it can do", ""]
+    name, training, file, sizes, choosing = card["name"], card["training"], card["file"], card["sizes"], is_task(card)
+    lines = [f"# {name}", "", *(task_text.introduction(card) if choosing else _introduction(card)), ""]
+    lines += ["## What it can do", ""]
     for evaluation in card["evaluations"]:
-        lines += [*_evaluation(evaluation), ""]
-    lines += [*_rules(card), ""]
+        lines += [*(task_text.evaluation if choosing else _evaluation)(evaluation), ""]
+    lines += [*(task_text.rules() if choosing else _rules(card)), ""]
     lines += ["## Limits", "", card["limits"] or "None were written down.", ""]
-    lines += ["## What it was trained on", "", *_clips(card), ""]
+    if choosing:
+        lines += ["## Where its episodes begin", "", *task_text.starts(card), ""]
+    else:
+        lines += ["## What it was trained on", "", *_clips(card), ""]
     lines += ["## How it was trained", "", "```sh", card["recipe"]["command"].replace(" --", " \\\n    --"), "```", ""]
     lines += [*_training(card, training), "", "## The file", ""]
     hidden = ", ".join(str(width) for width in sizes["hidden"])
+    actions = f"{sizes['action_size']} choices" if choosing else f"actions in ±{sizes['action_limit']:g}"
     lines.append(
         f"`{file['name']}`: {file['bytes']:,} bytes, weights in {file['dtype']}, without the critic; hidden layers of "
-        f"{hidden}; actions in ±{sizes['action_limit']:g}. SHA-256 `{file['sha256']}`. The whole configuration is in "
-        f"`{name}.json`."
+        f"{hidden}; {actions}. SHA-256 `{file['sha256']}`. The whole configuration is in `{name}.json`."
     )
     return "\n".join([*lines, ""])
 
 
+def _introduction(card: Mapping[str, Any]) -> Iterator[str]:
+    """What it is, and how it is called."""
+    sizes = card["sizes"]
+    yield f"A policy for the task {card['task']}: {_skills(card)}."
+    yield ""
+    yield from ("```python", "import mjx_skillmimic", "", f'policy = mjx_skillmimic.load_policy("{card["name"]}")')
+    yield f"action = policy(obs)  # obs (…, {sizes['obs_size']}) -> the mean action (…, {sizes['action_size']})"
+    yield "```"
+
+
 def overview(cards: Sequence[Mapping[str, Any]]) -> str:
-    """The table of shipped policies, one row a card, between the marks that `refresh` looks for."""
+    """The table of shipped policies, one row a card, and that of the high-level ones among them, between the marks that
+    `refresh` looks for."""
     rows = []
-    for card in cards:
+    for card in (card for card in cards if not is_task(card)):
         training = card["training"]
         found = [headline(card, *key) for key in (("first", "success"), ("random", "success"), ("random", "acc"))]
         rows.append(
@@ -57,7 +70,11 @@ def overview(cards: Sequence[Mapping[str, Any]]) -> str:
         )
     header = ["name", "skills", "clips", "env steps", "minutes", "trained on"]
     header += ["success %, frame 2", "success %, random", "Acc %, random", "MB"]
-    return "\n".join([BEGIN, "", *table(header, rows), "", END])
+    lines = [*table(header, rows), ""]
+    if choosing := [card for card in cards if is_task(card)]:
+        lines += ["High-level policies, which choose among the skills of another ([high_level.md](high_level.md)):", ""]
+        lines += [*task_text.overview(choosing, _hardware), ""]
+    return "\n".join([BEGIN, "", *lines, END])
 
 
 def refresh(document: str, cards: Sequence[Mapping[str, Any]]) -> str:
@@ -103,13 +120,19 @@ def _training(card: Mapping[str, Any], training: Mapping[str, Any]) -> Iterator[
     versions = training["versions"]
     made_with = [f"{key} {versions[key]}" for key in ("jax", "mujoco", "mujoco-mjx", "warp-lang") if key in versions]
     yield f"* Preset `{card['recipe']['preset']}`; what differs from it is in the command."
-    steps = f"* {_millions(training['env_steps'])} env steps in {training['seconds'] / 60:.1f} minutes of iterations"
-    total = training["total_env_steps"]
-    yield steps + (f", {_millions(total)} with what it continues." if total != training["env_steps"] else ".")
+    if is_task(card):
+        yield task_text.samples(training)
+    else:
+        steps = (
+            f"* {_millions(training['env_steps'])} env steps in {training['seconds'] / 60:.1f} minutes of iterations"
+        )
+        total = training["total_env_steps"]
+        yield steps + (f", {_millions(total)} with what it continues." if total != training["env_steps"] else ".")
     yield f"* {_hardware(training)}; engine {training['engine']}; seed {training['seed']}; {', '.join(made_with)}."
     reward = training["reward"]
     shown = "–" if reward is None else f"{reward:.3f}"
-    yield f"* Reward a step at the end, mean of {training['reward_iterations']} iterations, sampled actions: {shown}."
+    each = "decision" if is_task(card) else "step"
+    yield f"* Reward a {each} at the end, mean of {training['reward_iterations']} iterations, sampled actions: {shown}."
     if unshared := card["recipe"].get("unshared_keys"):
         yield f"* Keys that only one of its configuration and the preset has: {', '.join(unshared)}."
 

@@ -11,6 +11,8 @@ from mjx_skillmimic.viewing.trajectory import Trajectory
 
 FOV_Y = 40.0  # degrees
 _SMOOTHING_SECONDS = 0.5
+_GOAL_SMOOTHING_SECONDS = 1.0  # a new goal is elsewhere at once
+_FARTHEST_GOAL = 6.0  # m from the person that a picture makes room for
 _UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -60,7 +62,10 @@ def _smooth(track: np.ndarray, frames: int) -> np.ndarray:
 
 
 def follow(trajectory: Trajectory) -> CameraPath:
-    """Looks at the person from ahead and a little to the side, far enough that the ball stays in the picture."""
+    """Looks at the person from ahead and a little to the side, far enough that the ball stays in the picture; where a
+    task has a goal, from behind and beside the way to it, and far enough for both."""
+    if trajectory.goal is not None:
+        return _towards_goal(trajectory)
     root = trajectory.body_pos[:, 0].astype(np.float64)
     ball = np.asarray(trajectory.object_pos, np.float64)
     # the root's +z is the character's front
@@ -75,3 +80,30 @@ def follow(trajectory: Trajectory) -> CameraPath:
     spread = np.abs(np.clip(ball - lookat, -2.5, 2.5)).max(axis=1)
     distance = float(np.clip(2.7 + 0.8 * np.quantile(spread, 0.99), 3.2, 5.0))
     return CameraPath(lookat, distance, azimuth=(facing + 180.0 + 38.0) % 360.0)
+
+
+def wanted_point(trajectory: Trajectory) -> np.ndarray:
+    """The goal (T, 3) m, of a circle its nearest point to the person, at most `_FARTHEST_GOAL` away from it. Raises
+    ValueError for a trajectory without a goal."""
+    if trajectory.goal is None:
+        raise ValueError("expected a trajectory with a goal, got one without")
+    root, goal = trajectory.body_pos[:, 0].astype(np.float64), trajectory.goal.pos.astype(np.float64)
+    radius = trajectory.goal.radius.astype(np.float64)[:, None]
+    outward = root[:, :2] - goal[:, :2]
+    length = np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
+    point = np.concatenate([goal[:, :2] + radius * outward / length, goal[:, 2:] * (radius == 0.0)], axis=1)
+    way = point[:, :2] - root[:, :2]
+    length = np.linalg.norm(way, axis=1, keepdims=True)
+    point[:, :2] = root[:, :2] + way * np.minimum(1.0, _FARTHEST_GOAL / np.maximum(length, 1e-6))
+    return point
+
+
+def _towards_goal(trajectory: Trajectory) -> CameraPath:
+    root, point = trajectory.body_pos[:, 0].astype(np.float64), wanted_point(trajectory)
+    way = point[:, :2] - root[:, :2]
+    bearing = np.degrees(np.arctan2(way[0, 1], way[0, 0]))
+    lookat = np.column_stack([0.6 * root[:, :2] + 0.4 * point[:, :2], np.full(len(root), 0.9)])
+    far = float(np.quantile(np.linalg.norm(way, axis=1), 0.9))
+    distance = float(np.clip(3.2 + 0.6 * far, 4.0, 7.0))
+    lookat = _smooth(lookat, round(_GOAL_SMOOTHING_SECONDS * trajectory.fps))
+    return CameraPath(lookat, distance, azimuth=(bearing + 25.0) % 360.0, elevation=-18.0)

@@ -125,7 +125,7 @@ def fitting_policies(policy: str, config: Any) -> list[str]:
     """The policies that can act in the scene of a configuration: the given one, the shipped ones of that scene, and
     the baselines, of which "playback" is the clip itself."""
     scene = config.scene.to_dict()
-    shipped = [name for name in pretrained.names() if pretrained.card(name)["config"]["scene"] == scene]
+    shipped = [name for name in pretrained.names() if pretrained.card(name)["config"].get("scene") == scene]
     return list(dict.fromkeys([policy, *shipped, *BASELINES]))
 
 

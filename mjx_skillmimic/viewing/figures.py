@@ -8,6 +8,7 @@ import numpy as np
 
 from mjx_skillmimic import rotations
 from mjx_skillmimic.viewing.shapes import Shapes
+from mjx_skillmimic.viewing.surroundings import Parts, goal_ball, goal_lines
 from mjx_skillmimic.viewing.trajectory import Trajectory
 
 # How far the ghost moves away from the eye, as a factor of its distance: about 15 cm at 4 m.
@@ -22,6 +23,8 @@ PALETTE = {
     "ghost": (0.22, 0.66, 0.62, 0.32),
     "ghost_ball": (0.22, 0.66, 0.62, 0.36),
     "ghost_ball_held": (0.62, 0.28, 0.66, 0.42),
+    "goal": (0.18, 0.55, 0.34, 1.0),
+    "goal_ball": (0.18, 0.55, 0.34, 0.30),
     "sky": (0.955, 0.965, 0.975, 1.0),
     "floor": (0.905, 0.915, 0.925, 1.0),
     "floor_line": (0.79, 0.81, 0.83, 1.0),
@@ -66,6 +69,12 @@ def _ball(radius: float, pos: np.ndarray, colour: str) -> Figures:
     )
 
 
+def _coloured(parts: Parts, colour: str) -> Figures:
+    size, pos, quat = (x.astype(np.float32) for x in (parts.size, parts.pos, parts.quat))
+    rgba = np.tile(np.array(PALETTE[colour], np.float32), (len(parts.kind), 1))
+    return Figures(parts.kind.astype(np.int32), size, pos, quat, rgba)
+
+
 def _recede(figures: Figures, eye: np.ndarray) -> Figures:
     """Scaled about the eye: the same picture, but behind whatever it coincides with.
 
@@ -79,7 +88,7 @@ def _recede(figures: Figures, eye: np.ndarray) -> Figures:
 
 
 def figures(trajectory: Trajectory, frame: int, eye: np.ndarray | None = None, ghost: bool = True) -> Figures:
-    """The primitives of one frame, ball and (with `ghost` and where there is one) the reference included.
+    """The primitives of one frame: scenery, goal and ball included, and with `ghost` the reference if there is one.
 
     With the camera's position `eye` (3,) the ghost recedes a little from it.
     """
@@ -92,6 +101,12 @@ def figures(trajectory: Trajectory, frame: int, eye: np.ndarray | None = None, g
         _pose(t.shapes, t.body_pos[frame], t.body_quat[frame], colours),
         _ball(t.object_radius, t.object_pos[frame], f"ball{held}"),
     ]
+    if t.scenery is not None:
+        still = t.scenery
+        solid.append(Figures(still.kind, still.size, still.pos, still.quat, still.rgba))
+    if t.goal is not None:
+        solid.append(_coloured(goal_lines(t.goal, frame), "goal"))
+    wanted = None if t.goal is None else goal_ball(t.goal, frame)
     ghosts: list[Figures] = []
     if ghost and t.reference_body_pos is not None and t.reference_body_quat is not None:
         colours = np.tile(np.array(PALETTE["ghost"], np.float32), (len(t.shapes), 1))
@@ -100,4 +115,5 @@ def figures(trajectory: Trajectory, frame: int, eye: np.ndarray | None = None, g
         held = "_held" if t.label("reference_contact")[frame] > 0.5 else ""
         ghosts.append(_ball(t.object_radius, t.reference_object_pos[frame], f"ghost_ball{held}"))
     parts = solid + (ghosts if eye is None else [_recede(g, eye) for g in ghosts])
+    parts += [] if wanted is None else [_coloured(wanted, "goal_ball")]
     return Figures(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in dataclasses.fields(Figures)))

@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from mjx_skillmimic.motion.skill_names import skill_name
 from mjx_skillmimic.viewing.camera import FOV_Y, follow
 from mjx_skillmimic.viewing.figures import GHOST_RECEDE, PALETTE
+from mjx_skillmimic.viewing.overlay import SKILL
 from mjx_skillmimic.viewing.shapes import Shapes
+from mjx_skillmimic.viewing.surroundings import LEAST_REACH, Scenery
 from mjx_skillmimic.viewing.trajectory import Trajectory
 
 _PLACEHOLDER = "__DATA__"
@@ -44,8 +47,13 @@ def _plain(array: np.ndarray, dtype: str) -> dict[str, Any]:
     return {"type": dtype.lstrip("<"), "data": base64.b64encode(data).decode()}
 
 
-def _shapes(shapes: Shapes) -> dict[str, Any]:
+def _shapes(shapes: Shapes | Scenery) -> dict[str, Any]:
     return {field.name: np.round(getattr(shapes, field.name), 6).tolist() for field in dataclasses.fields(shapes)}
+
+
+def _skills(t: Trajectory) -> dict[str, str]:
+    """Label → name of the skills told."""
+    return {str(int(label)): skill_name(int(label)) for label in np.unique(t.label(SKILL))} if SKILL in t.labels else {}
 
 
 def _motion(t: Trajectory, shapes: int) -> dict[str, Any]:
@@ -53,6 +61,8 @@ def _motion(t: Trajectory, shapes: int) -> dict[str, Any]:
     poses = {name: getattr(t, name) for name in _POSES}
     poses |= {f"reference_{name}": getattr(t, f"reference_{name}") for name in _POSES}
     poses["lookat"] = camera.lookat
+    if t.goal is not None:
+        poses |= {f"goal_{name}": value for name, value in dataclasses.asdict(t.goal).items()}
     arrays = {name: encode(value) for name, value in poses.items() if value is not None}
     if t.body_contact is not None:
         arrays["body_contact"] = _plain(t.body_contact, "u1")
@@ -64,6 +74,8 @@ def _motion(t: Trajectory, shapes: int) -> dict[str, Any]:
         "bodies": t.body_pos.shape[1],
         "radius": t.object_radius,
         "shapes": shapes,
+        "scenery": None if t.scenery is None else _shapes(t.scenery),
+        "skills": _skills(t),
         "camera": {
             "azimuth": camera.azimuth,
             "elevation": camera.elevation,
@@ -91,6 +103,7 @@ def page(trajectories: Trajectory | Sequence[Trajectory], title: str = "") -> st
         "title": title or several[0].title,
         "fov": FOV_Y,
         "recede": GHOST_RECEDE,
+        "reach": LEAST_REACH,
         "palette": PALETTE,
         "shapes": [_shapes(s) for s in shapes],
         "motions": motions,

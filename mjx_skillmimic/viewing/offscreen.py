@@ -77,8 +77,10 @@ def gl_frames(
     with mujoco.Renderer(model, height, width, max_geom=1000) as renderer:
         for frame in range(0, t.num_frames, every):
             view.lookat[:] = camera.lookat[frame]
-            # the light goes with the camera, to keep the figure inside the shadow map
-            data.light_xpos[0] = camera.lookat[frame] - 4.0 * camera.light
+            # the light goes with the camera, or with a person off its centre, to keep the figure inside the shadow
+            # map; aimed lower, for the map's nearest corner is speckled and so comes to lie outside the picture
+            lit = camera.lookat[frame] if t.goal is None else t.body_pos[frame, 0] * (1.0, 1.0, -0.3)
+            data.light_xpos[0] = lit - 4.0 * camera.light
             data.light_xdir[0] = camera.light
             renderer.update_scene(data, view)
             _add(renderer.scene, figures(t, frame, camera.eye(frame), ghost))

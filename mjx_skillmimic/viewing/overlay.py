@@ -15,6 +15,7 @@ _INK = (52, 58, 66)
 # Labels that the colours of the balls already say, or that say nothing to a viewer.
 _SILENT = ("contact", "reference_contact", "episode")
 _MAX_LABELS = 4
+_COUNTS = ("reached",)
 
 
 def caption(trajectory: Trajectory, frame: int) -> str:
@@ -26,7 +27,9 @@ def caption(trajectory: Trajectory, frame: int) -> str:
 
 def _said(name: str, value: float) -> str:
     """A label as text; that of a skill by the skill's name."""
-    return skill_name(round(value)) if name == SKILL else f"{name} {value:.2f}"
+    if name == SKILL:
+        return skill_name(round(value))
+    return f"{name} {value:.0f}" if name in _COUNTS else f"{name} {value:.2f}"
 
 
 def draw_caption(image: np.ndarray, trajectory: Trajectory, frame: int) -> np.ndarray:

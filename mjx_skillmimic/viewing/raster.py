@@ -15,6 +15,7 @@ from mjx_skillmimic.viewing.shapes import KINDS
 
 _SHADOW, _AMBIENT, _NEAR = 0.80, 0.52, 0.05
 _MIN_SHADOW_RADIUS = 0.02  # fingers cast none: it would be a pixel
+_MAX_SHADOW_RADIUS = 0.6  # boards cast none: theirs is not that of the sphere around them
 _MISS = np.float32(np.inf)
 
 
@@ -128,7 +129,7 @@ class Rasteriser:
         arms = rotations.rotate(figures.quat, np.array([0.0, 0.0, 1.0], np.float32)) * figures.size[:, 1:2]
         for p in which:
             radius = float(figures.size[p].max() if KINDS[figures.kind[p]] == "box" else figures.size[p, 0])
-            if radius < _MIN_SHADOW_RADIUS:
+            if radius < _MIN_SHADOW_RADIUS or radius > _MAX_SHADOW_RADIUS:
                 continue
             arm = arms[p] if KINDS[figures.kind[p]] == "capsule" else np.zeros(3)
             ends = np.stack([figures.pos[p] - arm, figures.pos[p] + arm])

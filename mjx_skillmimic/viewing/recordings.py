@@ -57,14 +57,44 @@ def record(
     from mjx_skillmimic.evaluation import setup
     from mjx_skillmimic.evaluation.policies import make_agent
 
-    env = setup.make_env(policy, motion, engine)
-    if getattr(env, "action_kind", "continuous") == "discrete":
-        raise ValueError(f"{policy} chooses among skills and follows no clip: scripts/play.py shows it")
+    env = setup.make_clip_env(policy, motion, engine)
     agent = make_agent(policy, env)
     shown = range(min(len(env.clips), clips))
     recorder = sources.make_recorder(env, agent, max(env.clips[i].num_frames for i in shown))
     episodes = tuple(sources.rollout_trajectory(env, agent, i, start, seed, recorder) for i in shown)
     return Recordings(episodes, env.scene.skeleton)
+
+
+def is_task(policy: str | None, task: str | None = None) -> bool:
+    """Whether a policy, or a baseline in `task`, is for `record_task`. Raises what `setup.run_config` raises."""
+    from mjx_skillmimic.evaluation import setup
+
+    if task is None and (policy is None or setup.is_baseline(policy)):
+        return False
+    return setup.chooses(setup.run_config(policy or "random", task=task))
+
+
+def record_task(
+    policy: str,
+    motion: str | None = None,
+    task: str | None = None,
+    episodes: int = 1,
+    seconds: float | None = None,
+    begin: str | None = None,
+    takes: int = 1,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+) -> Recordings:
+    """Episodes of a policy that chooses among skills, in MuJoCo C (`task_recording.record_episodes`).
+
+    policy: or with `task`, the name of one, a baseline. motion: start clips instead of the configuration's. Raises what
+    `TaskSession` and `record_episodes` raise.
+    """
+    from mjx_skillmimic.viewing.task_recording import record_episodes
+    from mjx_skillmimic.viewing.task_session import TaskSession
+
+    session = TaskSession(policy, motion, seed=seed, task=task)
+    return Recordings(record_episodes(session, episodes, seconds, begin, takes, say), session.scene.skeleton)
 
 
 def record_take(
@@ -81,9 +111,11 @@ def record_take(
     tell: parts as in `takes.parse_part`. begin: name of a clip or start state of the session (`Session.clips`). Raises
     ValueError for parts or a beginning that cannot be, and what `Session` raises.
     """
+    from mjx_skillmimic.evaluation import setup
     from mjx_skillmimic.viewing import takes as one_take
     from mjx_skillmimic.viewing.session import Session
 
+    setup.expect_clips(setup.run_config(policy), policy, "it tells the skills itself")
     session = Session(policy, motion)
     parts = [one_take.parse_part(text, 1.0 / session.control_dt) for text in tell]
     clip = one_take.find_clip(session, begin)

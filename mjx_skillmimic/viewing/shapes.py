@@ -36,22 +36,23 @@ def shapes_from_model(model: mujoco.MjModel, body_names: tuple[str, ...]) -> Sha
 
     Raises ValueError for a geom that is none of `KINDS`.
     """
-    import mujoco
-
-    kinds = {
-        int(mujoco.mjtGeom.mjGEOM_SPHERE): 0,
-        int(mujoco.mjtGeom.mjGEOM_CAPSULE): 1,
-        int(mujoco.mjtGeom.mjGEOM_BOX): 2,
-    }
     bodies = {model.body(name).id: i for i, name in enumerate(body_names)}
     geoms = [g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies]
-    for g in geoms:
-        if int(model.geom_type[g]) not in kinds:
-            raise ValueError(f"geom {model.geom(g).name!r}: expected {', '.join(KINDS)}, got type {model.geom_type[g]}")
     return Shapes(
-        kind=np.array([kinds[int(model.geom_type[g])] for g in geoms], np.int32),
+        kind=np.array([kind_of(model, g) for g in geoms], np.int32),
         body=np.array([bodies[int(model.geom_bodyid[g])] for g in geoms], np.int32),
         size=model.geom_size[geoms].astype(np.float32),
         pos=model.geom_pos[geoms].astype(np.float32),
         quat=model.geom_quat[geoms].astype(np.float32),
     )
+
+
+def kind_of(model: mujoco.MjModel, geom: int) -> int:
+    """Index into `KINDS` of a geom (id). Raises ValueError for one of another shape."""
+    import mujoco
+
+    kinds = [int(getattr(mujoco.mjtGeom, f"mjGEOM_{kind.upper()}")) for kind in KINDS]
+    found = int(model.geom_type[geom])
+    if found not in kinds:
+        raise ValueError(f"geom {model.geom(geom).name!r}: expected {', '.join(KINDS)}, got type {found}")
+    return kinds.index(found)

@@ -44,7 +44,7 @@ class TaskDriver:
 
     def __init__(self, policy: str, config: Any, motion: Any = None, seed: int = 0) -> None:
         """Raises what loading the environment and `setup.agent_for` raise."""
-        config = copy.deepcopy(config)
+        config = copy.deepcopy(config if motion is not None else setup.with_starts_at_hand(config, policy))
         with config.unlocked():
             config.physics = {"engine": "mujoco", "options": {"threads": 1}}
             config.start.states = 0  # a person chooses among the states themselves

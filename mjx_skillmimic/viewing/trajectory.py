@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mjx_skillmimic.viewing.shapes import Shapes
+from mjx_skillmimic.viewing.surroundings import GoalTrack, Scenery
 
 FORMAT_VERSION = 1
+_NESTED: dict[str, Any] = {"shape": Shapes, "scenery": Scenery, "goal": GoalTrack}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Trajectory:
     World frame, z up, m, quaternions wxyz. body_pos (T, B, 3), body_quat (T, B, 4), object_pos (T, 3), object_quat
     (T, 4); reference_*: likewise or None. labels: name → (T,) float, shown beside each frame; the names "contact" and
     "reference_contact" (0 or 1) colour the two balls, and "episode" marks where a new one starts. body_contact (T, B)
-    bool or None: bodies to highlight. fps: frames a second; title and notes: for people.
+    bool or None: bodies to highlight. fps: frames a second; title and notes: for people. scenery: what stands there and
+    never moves; goal: what a task wants in each frame.
     """
 
     body_pos: np.ndarray
@@ -38,6 +42,8 @@ class Trajectory:
     object_radius: float = 0.12
     title: str = ""
     notes: str = ""
+    scenery: Scenery | None = None
+    goal: GoalTrack | None = None
 
     def __post_init__(self) -> None:
         frames, bodies = self.body_pos.shape[:2]
@@ -49,6 +55,8 @@ class Trajectory:
             value = getattr(self, name)
             if value is not None and np.shape(value) != shape:
                 raise ValueError(f"{name}: expected shape {shape}, got {np.shape(value)}")
+        if self.goal is not None and np.shape(self.goal.pos) != (frames, 3):
+            raise ValueError(f"goal: expected positions {(frames, 3)}, got {np.shape(self.goal.pos)}")
         for name, values in self.labels.items():
             if np.shape(values) != (frames,):
                 raise ValueError(f"label {name!r}: expected shape {(frames,)}, got {np.shape(values)}")
@@ -64,14 +72,28 @@ class Trajectory:
         return self.labels.get(name, np.full(self.num_frames, default, np.float32))
 
 
+def cut(t: Trajectory, frames: int) -> Trajectory:
+    """The first frames of a trajectory."""
+    changed: dict[str, object] = {}
+    for field in dataclasses.fields(t):
+        value = getattr(t, field.name)
+        if isinstance(value, np.ndarray):
+            changed[field.name] = value[:frames]
+    labels = {name: values[:frames] for name, values in t.labels.items()}
+    goal = None if t.goal is None else t.goal.cut(frames)
+    return dataclasses.replace(t, labels=labels, goal=goal, **changed)  # type: ignore[arg-type]
+
+
 def save(trajectory: Trajectory, path: str | Path) -> None:
-    """Writes a compressed .npz: one array a field, `shape_*`, `label_<name>`, and `meta` (a JSON text: the rest)."""
+    """Writes a compressed .npz: one array a field, `shape_*`, `scenery_*`, `goal_*`, `label_<name>`, and `meta` (a JSON
+    text: the rest)."""
     arrays: dict[str, np.ndarray] = {}
     meta: dict[str, object] = {"version": FORMAT_VERSION}
     for field in dataclasses.fields(trajectory):
         value = getattr(trajectory, field.name)
-        if isinstance(value, Shapes):
-            arrays |= {f"shape_{k}": v for k, v in dataclasses.asdict(value).items()}
+        if isinstance(value, tuple(_NESTED.values())):
+            prefix = next(prefix for prefix, kind in _NESTED.items() if isinstance(value, kind))
+            arrays |= {f"{prefix}_{k}": v for k, v in vars(value).items()}
         elif isinstance(value, dict):
             arrays |= {f"label_{k}": np.asarray(v, np.float32) for k, v in value.items()}
         elif field.name in ("fps", "object_radius", "title", "notes"):
@@ -90,6 +112,12 @@ def load(path: str | Path) -> Trajectory:
         if version != FORMAT_VERSION:
             raise ValueError(f"{path}: expected trajectory format {FORMAT_VERSION}, found {version}")
         arrays = {name: data[name] for name in data.files if name != "meta"}
-    shapes = {name.removeprefix("shape_"): arrays.pop(name) for name in list(arrays) if name.startswith("shape_")}
-    labels = {name.removeprefix("label_"): arrays.pop(name) for name in list(arrays) if name.startswith("label_")}
-    return Trajectory(shapes=Shapes(**shapes), labels=labels, **meta, **arrays)
+
+    def taken(prefix: str) -> dict[str, np.ndarray]:
+        found = [name for name in arrays if name.startswith(f"{prefix}_")]
+        return {name.removeprefix(f"{prefix}_"): arrays.pop(name) for name in found}
+
+    labels, nested = taken("label"), {prefix: taken(prefix) for prefix in _NESTED}
+    made: dict[str, Any] = {name: kind(**nested[name]) if nested[name] else None for name, kind in _NESTED.items()}
+    rest: dict[str, Any] = meta | arrays | made
+    return Trajectory(shapes=rest.pop("shape"), labels=labels, **rest)

@@ -24,7 +24,7 @@ class GoalMark:
 
     def __init__(self, server: viser.ViserServer) -> None:
         self._scene = server.scene
-        self._reach = self._radius = -1.0
+        self._reach = self._radius = self._height = -1.0
         self.point: Any = None
         self._stick: Any = None
         self.circle: Any = None
@@ -36,20 +36,23 @@ class GoalMark:
                 if handle is not None:
                     handle.visible = False
             return
-        self._make(max(task.reach, _LEAST), task.radius)
+        self._make(max(task.reach, _LEAST), task.radius, float(task.goal[2]))
         floor = np.append(task.goal[:2], 0.0)
         self.point.position = task.goal
         self._stick.position, self.circle.position = floor, floor
         self.point.visible = self._stick.visible = task.radius == 0.0
         self.circle.visible = task.radius > 0.0
 
-    def _make(self, reach: float, radius: float) -> None:
+    def _make(self, reach: float, radius: float, height: float) -> None:
         """Meshes of other sizes than those there are."""
         if reach != self._reach:
             self._reach = reach
             sphere = trimesh.creation.icosphere(subdivisions=3, radius=reach)
             self.point = self._add("point", sphere, _OPACITY)
-            self._stick = self._add("stick", trimesh.creation.cylinder(0.02, segment=[[0, 0, 0], [0, 0, 1]]), 1.0)
+        if height != self._height:
+            self._height = height
+            top = [0.0, 0.0, max(height, _WIDTH)]
+            self._stick = self._add("stick", trimesh.creation.cylinder(0.02, segment=[[0.0, 0.0, 0.0], top]), 1.0)
         if radius != self._radius or self.circle is None:
             self._radius = radius
             inner = max(radius, 2.0 * _WIDTH)

@@ -22,6 +22,7 @@ from mjx_skillmimic.viewing.figures import PALETTE
 from mjx_skillmimic.viewing.projectile import PROJECTILE
 from mjx_skillmimic.viewing.web.goal import GoalMark
 from mjx_skillmimic.viewing.web.meshes import Batch, batches
+from mjx_skillmimic.viewing.web.still import add_scenery
 
 if TYPE_CHECKING:
     import viser
@@ -73,6 +74,7 @@ class Scene:
         radius = float(model.geom_size[model.body_geomadr[self._ball]][0])
         _stage(server)
         self._world = server.scene.add_frame("/world", show_axes=False)
+        self.scenery = add_scenery(server, model)
         self.goal = GoalMark(server)
         self._person = self._add_figure("person", None)
         self._ghost = self._add_figure("ghost", PALETTE["ghost"])
