@@ -126,8 +126,8 @@ def test_rewards_world_by_world(kind: Any, preset: str):
             d = np.sqrt((x - gx) ** 2 + (y - gy) ** 2 + (z - 2.5) ** 2)
             reward = np.exp(-0.5 * d) + 0.2 * np.exp(-abs(z - 2.5)) + (0 if ours else had or now)
             reward *= 0.1 if np.linalg.norm(state.body_lin_vel[i, 0]) < 0.5 else 1
-            reward += 300 if ours and now and not had else 0
-            reward += 60 * np.exp(-np.hypot(*(place - wanted.position[i])) / 2.0) if ours and z > 2 else 0
+            reward += 600 if ours and now and not had else 0
+            reward += 150 * np.exp(-np.hypot(*(place - wanted.position[i])) / 2.0) if ours and z > 2 else 0
         assert float(outcome.reward[i]) == pytest.approx(reward, rel=1e-4, abs=1e-5), i
         assert bool(outcome.goal.reached[i]) == (had or now), i
         assert bool(outcome.reached[i]) == (now and not had), i
@@ -166,7 +166,7 @@ def test_a_catch_is_a_ball_that_flew_high_and_is_held_for_a_while():
             outcome = task.outcome(state, flight)
             flight = outcome.goal
             caught.append(bool(outcome.reached.all()))
-            assert float(outcome.reward[0]) == pytest.approx(np.exp(-abs(height - 2.5)) + 60 * caught[-1], rel=1e-5)
+            assert float(outcome.reward[0]) == pytest.approx(np.exp(-abs(height - 2.5)) + 150 * caught[-1], rel=1e-5)
     assert np.flatnonzero(caught).tolist() == [4 + 5 + 3 + 5]
 
 
@@ -177,7 +177,7 @@ def test_a_throw_is_paid_once_for_where_it_will_come_down():
     wanted = dataclasses.replace(own_goal(task, flying), position=np.zeros((N, 2), np.float32))
     first = task.outcome(flying, wanted)
     second = task.outcome(flying, first.goal)
-    np.testing.assert_allclose(first.reward - second.reward, 60 * np.exp(-1.0 / 2.0), rtol=1e-4)
+    np.testing.assert_allclose(first.reward - second.reward, 150 * np.exp(-1.0 / 2.0), rtol=1e-4)
     flying.edges[:, HANDS] = 1
     again = task.outcome(flying, second.goal).goal
     assert not np.asarray(again.thrown).any()

@@ -51,12 +51,12 @@ class ScoringOptions:
     # After the ball is in. reference: "stay", with 1 more a control step for the rest of the episode [35]. default: a
     # "new" basket, or where it is of matter the same, once more.
     on_reach: Literal["new", "stay"] = "new"
-    # Reward for each basket. reference: 0. default: 300, what "stay" pays in five seconds.
-    bonus: float = 300.0
+    # Reward for each basket. reference: 0. default: 600, what "stay" pays in ten seconds.
+    bonus: float = 600.0
     # Reward for a throw that will come down in the middle of the ring, once a flight; `miss` m beside it an e-th of it.
-    # reference: 0. default: 60: baskets by chance are too rare to learn from, and a ball that is dribbled about below
+    # reference: 0. default: 150: baskets by chance are too rare to learn from, and a ball that is dribbled about below
     # the basket earns more than most throws.
-    aim: float = 60.0
+    aim: float = 150.0
     miss: float = 2.0
     # Below this speed of the root in m/s only a tenth of the reward is paid. Both: 0.5.
     slow: float = 0.5

@@ -28,8 +28,8 @@ class ThrowingOptions:
     # A catch: the ball flew above `thrown` m, and then a hand touches it for `held` control steps on end.
     thrown: float = 2.2
     held: int = 6
-    # Reward for a catch. reference: 0, which pays one long flight as much as many throws. default: 60.
-    bonus: float = 60.0
+    # Reward for a catch. reference: 0, which pays one long flight as much as many throws. default: 150.
+    bonus: float = 150.0
 
     def __post_init__(self) -> None:
         check_positive(self, "height", "thrown", "held")
