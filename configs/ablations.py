@@ -2,7 +2,7 @@
 
 Everything else is `configs/ballplay.py`. full: the product of all factors. no_contact_graph: contacts count for
 nothing. sum: the mean of the groups body, object, relative and contact. deepmimic: DeepMimic's weighted sum and the
-ball's position, neither contacts nor relative motion.
+ball's position, neither contacts nor relative motion. terms: the plain sum of four that SkillMimic-V2 calls DeepMimic.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import ml_collections
 
 from mjx_skillmimic.config import load_config
-from mjx_skillmimic.imitation.combination import GROUPS
+from mjx_skillmimic.imitation.combination import GROUPS, TERMS
 
 _NO_CONTACTS = dict.fromkeys(GROUPS["contact"], 0.0)
 
@@ -37,6 +37,7 @@ ABLATIONS: dict[str, tuple[str, Mapping[str, float]]] = {
     "no_contact_graph": ("product", _NO_CONTACTS),
     "sum": ("sum", {}),
     "deepmimic": ("deepmimic", _DEEPMIMIC),
+    "terms": ("terms", {"ig": 0.0, **_NO_CONTACTS, **TERMS}),
 }
 
 

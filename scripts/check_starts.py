@@ -8,6 +8,10 @@ a body. The kick is by how much one control step moves the ball's speed away fro
 nearer of its speeds before and after that step, under the worse of two actions, as the environment judges it: zero and
 that of an untrained policy. Its definition is the same for every correction. Scene and velocities are those of the
 preset; `--ball-mass` changes the ball.
+
+The rise is what the floor does to bodies that begin inside it: by how much the pelvis comes above the clip's in the
+highest of the first 12 control steps, with the clip's joint angles for targets and the ball put away; `feet_raised`
+with the root first raised until the feet are on the floor, by `lift_m`.
 """
 
 from __future__ import annotations
@@ -22,17 +26,19 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from mjx_skillmimic import envs
+from mjx_skillmimic import envs, rotations
 from mjx_skillmimic.envs import options
 from mjx_skillmimic.imitation import actions
 from mjx_skillmimic.model import clearance, depenetrate
-from mjx_skillmimic.model.humanoid import FEET
+from mjx_skillmimic.model.humanoid import BODIES, FEET
 from mjx_skillmimic.model.scene import Scene, build_scene
 from mjx_skillmimic.motion import library, table
 from mjx_skillmimic.physics.registry import make_physics
 from mjx_skillmimic.physics.starts import object_kick, settle_starts
 
 PERCENTILES = (50, 95, 100)
+RISE_STEPS = 12
+EVERY = 4  # of how many frames one is simulated for the rise
 
 
 def start_states(
@@ -97,6 +103,9 @@ def overlaps(scene: Scene, qpos: np.ndarray) -> dict[str, object]:
     ball, _ = clearance.sphere_depths(scene, qpos[:, start : start + 3], scene.object_radius, pos, quat)
     found = {
         "feet_in_floor_m": depenetrate.feet_depths(scene, qpos),
+        "body_in_floor_m": -np.delete(
+            clearance.lowest_points(scene.model, pos, quat), [BODIES.index(name) for name in FEET], axis=1
+        ).min(axis=1),
         "ball_in_floor_m": scene.object_radius - qpos[:, start + 2],
         "ball_in_body_m": ball.max(axis=-1),
         **collisions(scene, qpos),
@@ -138,6 +147,29 @@ def kicks(
     }
 
 
+def rises(scene: Scene, qpos: np.ndarray, qvel: np.ndarray, drawn: np.ndarray) -> dict[str, object]:
+    """Rise in m at `PERCENTILES`, from the clips as they are and with the feet raised out of the floor."""
+    physics = make_physics("mujoco", scene)
+    step = jax.jit(physics.step)
+    # the frames behind the start must be of the same clip
+    whole = np.convolve(drawn, np.ones(RISE_STEPS), "full")[RISE_STEPS - 1 :] == RISE_STEPS
+    start = np.flatnonzero(whole)[::EVERY]
+    joints = scene.unpack(qpos, qvel).joint_quat
+    target = rotations.log(joints).reshape(len(qpos), -1).astype(np.float32)
+    ball = int(scene.model.joint("object").qposadr[0])
+    found: dict[str, object] = {"frames": len(start)}
+    raised = depenetrate.depenetrate(scene, qpos[start], depenetrate.StartOptions(push_object=False, feet_depth=0.0))
+    for name, begun in (("none", qpos[start]), ("feet_raised", raised.qpos)):
+        begun = begun.copy()
+        begun[:, ball : ball + 3] = begun[:, :3] + 3.0
+        state, height = physics.init(begun, qvel[start]), []
+        for ahead in range(1, RISE_STEPS + 1):
+            state = step(state, target[start + ahead])
+            height.append(np.asarray(state.qpos)[:, 2] - qpos[start + ahead, 2])
+        found[name] = _percentiles(np.max(height, axis=0))
+    return found | {"lift_m": _percentiles(raised.root_lift)}
+
+
 def _percentiles(values: np.ndarray) -> list[float]:
     return [float(f"{x:.4g}") for x in np.percentile(values, PERCENTILES)]
 
@@ -159,6 +191,7 @@ def main() -> None:
         qpos, qvel, targets, drawn = start_states(scene, chosen, motion)
         row = {"frames": int(drawn.sum()), **overlaps(scene, qpos[drawn])}
         moved = kicks(scene, chosen, qpos, qvel, targets, drawn)
+        row["rise_m"] = rises(scene, qpos, qvel, drawn)
         name = Path(motion).stem
         rows[name] = row | {"kicks": moved}
         print(name)

@@ -338,7 +338,7 @@ def test_combinations_name_what_they_expect():
         combined(ones, "deepmimic")
     with pytest.raises(ValueError, match=r"'sum': expected factors of each of the groups body, object, relative, con"):
         combined({"p": np.ones(2)}, "sum")
-    with pytest.raises(ValueError, match="expected one of product, sum, deepmimic, got 'mean'"):
+    with pytest.raises(ValueError, match="expected one of product, sum, deepmimic, terms, got 'mean'"):
         combined(ones, "mean")
     with pytest.raises(
         ValueError, match=r"weights p, ig, cg1, .*cg_hands_body: expected 0, for reward\.combine 'deepmimic'"

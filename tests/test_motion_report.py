@@ -7,12 +7,14 @@ import importlib.util
 import json
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 from motion_files import make_clip, pt_bytes
 
 from mjx_skillmimic.kinematics import forward_kinematics
-from mjx_skillmimic.model.assets import humanoid_skeleton
+from mjx_skillmimic.model.assets import assets_dir, humanoid_skeleton
+from mjx_skillmimic.model.humanoid import BODIES, FEET
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.columns import matrix_from_clip
 from mjx_skillmimic.motion.derive import derive
@@ -23,7 +25,7 @@ from mjx_skillmimic.motion.quality import (
     ClipQuality,
     flight_gravity,
     flights,
-    lowest_foot_points,
+    lowest_points,
     measure,
 )
 from mjx_skillmimic.motion.report import JSON_NAME, MARKDOWN_NAME, import_motions, render_text
@@ -116,12 +118,25 @@ def test_a_flip_is_counted_once_and_steady_turning_not_at_all():
     assert measure(make_clip(frames=60), SKELETON).rotvec_flips == 0
 
 
-def test_lowest_foot_points_are_the_boxes_corners():
-    """A humanoid on its side: the soles' outer edges are lowest, at half the foot's width from the ankle."""
-    quat = np.array([[np.cos(np.pi / 4), 0.0, np.sin(np.pi / 4), 0.0]])  # +x, its left, points down
+def test_lowest_points_of_boxes_and_capsules():
+    """A humanoid on its side, +x down: the soles' outer edges at half the foot's width from the ankle, and each geom as
+    MuJoCo places it."""
+    quat = np.array([[np.cos(np.pi / 4), 0.0, np.sin(np.pi / 4), 0.0]])
     pos = forward_kinematics(SKELETON, np.zeros((1, 3)), quat, np.tile([1.0, 0, 0, 0], (1, 52, 1)))
+    lowest = lowest_points(pos.pos, pos.quat)[0]
     ankle = 0.109716  # offset of the left leg in x
-    np.testing.assert_allclose(lowest_foot_points(pos.pos, pos.quat, SKELETON), [-(ankle + 0.0498)], atol=1e-6)
+    np.testing.assert_allclose(lowest[[BODIES.index(name) for name in FEET]].min(), -(ankle + 0.0498), atol=1e-6)
+    model = mujoco.MjModel.from_xml_path(str(assets_dir() / "humanoid.xml"))
+    data = mujoco.MjData(model)
+    data.qpos[3:7] = quat[0]
+    data.qpos[:3] = 0.0
+    mujoco.mj_kinematics(model, data)
+    for height, name in zip(lowest, BODIES, strict=True):
+        geom = model.geom(name)
+        corners = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T * model.geom_aabb[geom.id, 3:]
+        box = (data.geom_xpos[geom.id] + corners @ data.geom_xmat[geom.id].reshape(3, 3).T)[:, 2].min()
+        # a capsule is inside its box, by less than its radius
+        assert box - 1e-6 <= height <= box + geom.size[0]
 
 
 @pytest.fixture

@@ -7,10 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import operator
 from typing import Any, Literal, get_args, get_type_hints
 
 from mjx_skillmimic.imitation.combination import Combination
+from mjx_skillmimic.motion.clip import NUM_SKILLS
+from mjx_skillmimic.rotations import Array
 
 
 def check_choices(options: Any) -> None:
@@ -27,6 +31,27 @@ def check_positive(options: Any, *names: str) -> None:
         value = getattr(options, name)
         if value is not None and not value > 0:
             raise ValueError(f"{type(options).__name__}.{name}: expected a positive number or None, got {value!r}")
+
+
+def check_labels(options: Any, *names: str) -> None:
+    """Raises ValueError where a field is not a tuple of skill labels."""
+    for name in names:
+        value = getattr(options, name)
+        if not isinstance(value, tuple) or not all(type(label) is int and 0 <= label < NUM_SKILLS for label in value):
+            expected = f"a tuple of labels from 0 to {NUM_SKILLS - 1}"
+            raise ValueError(f"{type(options).__name__}.{name}: expected {expected}, got {value!r}")
+
+
+def has_label(label: Array | None, labels: tuple[int, ...], option: str) -> Array | None:
+    """Bool (...): the label (...) is one of the option's; None where the option names none.
+
+    Raises ValueError, naming the option, where it needs labels and there are none.
+    """
+    if not labels:
+        return None
+    if label is None:
+        raise ValueError(f"{option} = {labels}, but no labels were given; pass the skill of each world")
+    return functools.reduce(operator.or_, (label == one for one in labels))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +119,17 @@ class RewardOptions:
     body_force_threshold: float = 0.1
     # Threshold in N of the horizontal components of the ball's net force for the node flag "ball". Both: 0.1.
     object_force_threshold: float = 0.1
-    # What becomes of the factors. Both: "product". "sum" (the paper's Table 1, "w/o multiplication") and "deepmimic"
-    # (after its Table 2) are there to compare with (`combination`, docs/ablations.md).
+    # What becomes of the factors. Both: "product". "sum" (the paper's Table 1, "w/o multiplication"), "deepmimic"
+    # (after its Table 2) and "terms" (the DeepMimic of SkillMimic-V2) are there to compare with (`combination`,
+    # docs/ablations.md).
     combine: Combination = "product"
+    # Labels whose reward is that of the body alone: neither ball nor contacts count. Both: none. SkillMimic-V2: 0 and
+    # 10 (skillmimic_v2.md §1.4). Independently, the weights of ball and contacts are zero for label 0 (`for_skill`).
+    without_object: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_choices(self)
+        check_labels(self, "without_object")
         check_positive(self, "body_force_threshold", "object_force_threshold")
         if self.lag not in (0, 1):
             raise ValueError(f"RewardOptions.lag: expected 0 or 1, got {self.lag!r}")
@@ -140,9 +170,14 @@ class TerminationOptions:
     # Mean distance in m of root and 17 key bodies to the reference that ends the episode. reference: None. default:
     # 0.3, for the same reason.
     body_distance: float | None = 0.3
+    # Labels that never end by falling. Both: none. SkillMimic-V2: 0, which begins on the floor (skillmimic_v2.md §1.5).
+    never_fall: tuple[int, ...] = ()
+    # Labels whose ball may be anywhere, so that `object_distance` does not hold. Both: none. SkillMimic-V2: 0 and 10.
+    without_object: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_choices(self)
+        check_labels(self, "never_fall", "without_object")
         check_positive(self, "fall_height", "episode_length", "object_distance", "body_distance")
 
     @classmethod

@@ -9,8 +9,8 @@ from flax import struct
 
 from mjx_skillmimic import rotations
 from mjx_skillmimic.imitation import contact_graph
-from mjx_skillmimic.imitation.combination import SHARES, combined
-from mjx_skillmimic.imitation.options import RewardOptions
+from mjx_skillmimic.imitation.combination import SHARES, TERMS, combined
+from mjx_skillmimic.imitation.options import RewardOptions, has_label
 from mjx_skillmimic.motion.features import Features
 from mjx_skillmimic.rotations import Array
 
@@ -58,9 +58,10 @@ def check_weights(weights: RewardWeights, options: RewardOptions) -> None:
 
     The reference row holds neither key-body velocities nor the ball's angular velocity, so the errors of `pv` and `orv`
     are zero in both presets, and that of `or_` unless `object_rotation_error` is "geodesic". The `reference` preset
-    accepts them, as the published code does. `combine` "deepmimic" has factors of its own.
+    accepts them, as the published code does. `combine` "deepmimic" and "terms" have factors of their own.
     """
-    own = set(SHARES) if options.combine == "deepmimic" else set(weight_names()) - {"ee", "root"}
+    sums: dict[str, dict[str, float]] = {"deepmimic": SHARES, "terms": TERMS}
+    own = set(sums.get(options.combine, set(weight_names()) - {"ee", "root"}))
     if unused := [name for name in weight_names() if name not in own and float(getattr(weights, name)) != 0.0]:
         raise ValueError(
             f"reward weights {', '.join(unused)}: expected 0, for reward.combine {options.combine!r} does not use them"
@@ -84,27 +85,36 @@ def imitation_reward(
     weights: RewardWeights,
     options: RewardOptions,
     edges: Array | None = None,
+    label: Array | None = None,
 ) -> tuple[Array, dict[str, Array]]:
-    """Reward (...) in [0, 1], and its factors by name, each (...), which `options.combine` makes it of.
+    """Reward (...), and its factors by name, each (...) in [0, 1], which `options.combine` makes it of.
+
+    The reward lies in [0, 1] but for "terms", where it lies in [0, 4].
 
     Args:
         sim, ref: the states to compare; which step `sim` belongs to (`options.lag`) is the caller's choice.
         prev_dof_vel: (..., 156) rad/s, `sim.dof_vel` of one control step earlier.
         body_contact, object_contact: (...) node flags of `contact_graph`, used if `options.contact` is "nodes".
         edges: (..., 3) bool, `BodyState.edges`, used if it is "edges".
+        label: (...) int, the skill of `ref`, used if `options.without_object` names some.
 
     Raises:
-        ValueError: `options.contact` is "edges" and `edges` is missing.
+        ValueError: `options.contact` is "edges" and `edges` is missing, or `label` is where it is needed.
     """
+    alone = has_label(label, options.without_object, "RewardOptions.without_object")
     if options.combine == "deepmimic":
         factors = deepmimic_factors(sim, ref, weights, options)
+    elif options.combine == "terms":
+        plain = dataclasses.replace(options, smoothness="off")
+        every = body_factors(sim, ref, prev_dof_vel, weights, plain) | object_factors(sim, ref, weights, options)
+        factors = {name: every[name] for name in TERMS}
     else:
         factors = {
             **body_factors(sim, ref, prev_dof_vel, weights, options),
             **object_factors(sim, ref, weights, options),
             **contact_factors(ref.contact, body_contact, object_contact, edges, weights, options),
         }
-    return combined(factors, options.combine), factors
+    return combined(factors, options.combine, alone), factors
 
 
 def body_factors(
@@ -206,11 +216,16 @@ def smoothness_error(dof_vel: Array, prev_dof_vel: Array, ref_dof_vel: Array) ->
 
 def factor_names(options: RewardOptions) -> tuple[str, ...]:
     """Names of the factors that `imitation_reward` returns, in order; log each as "reward/<name>"."""
-    if options.combine == "deepmimic":
-        return tuple(SHARES)
+    if options.combine in ("deepmimic", "terms"):
+        return tuple(SHARES if options.combine == "deepmimic" else TERMS)
     body = ("p", "r", "pv", "rv") + (("smooth",) if options.smoothness == "published" else ())
     contact = ("cg1", "cg2") if options.contact == "nodes" else tuple(f"cg_{name}" for name in contact_graph.EDGES)
     return (*body, "op", "or", "opv", "orv", "ig", *contact)
+
+
+def terms_weights() -> RewardWeights:
+    """The published weights of `RewardOptions.combine` "terms", the DeepMimic of SkillMimic-V2; all others 0."""
+    return RewardWeights(**{**dict.fromkeys(weight_names(), 0.0), **TERMS})
 
 
 def weight_names() -> tuple[str, ...]:

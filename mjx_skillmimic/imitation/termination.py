@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from mjx_skillmimic import rotations
-from mjx_skillmimic.imitation.options import TerminationOptions
+from mjx_skillmimic.imitation.options import TerminationOptions, has_label
 from mjx_skillmimic.motion.features import Features
 from mjx_skillmimic.rotations import Array
 
@@ -21,11 +21,13 @@ class Ending(NamedTuple):
         return self.terminated | self.truncated
 
 
-def fallen(root_height: Array, progress: Array, options: TerminationOptions) -> Array:
-    """The root (...) m is below `fall_height` and more than `grace` control steps are done."""
+def fallen(root_height: Array, progress: Array, options: TerminationOptions, label: Array | None = None) -> Array:
+    """The root (...) m is below `fall_height` after more than `grace` control steps, and its label (...) may fall."""
     if options.fall_height is None:
         return progress < 0
-    return (root_height < options.fall_height) & (progress > options.grace)
+    fell = (root_height < options.fall_height) & (progress > options.grace)
+    never = has_label(label, options.never_fall, "TerminationOptions.never_fall")
+    return fell if never is None else fell & ~never
 
 
 def timed_out(progress: Array, episode_length: Array, options: TerminationOptions) -> Array:
@@ -39,13 +41,20 @@ def timed_out(progress: Array, episode_length: Array, options: TerminationOption
 
 
 def lost(
-    sim: Features, reference: Features, progress: Array, episode_length: Array, options: TerminationOptions
+    sim: Features,
+    reference: Features,
+    progress: Array,
+    episode_length: Array,
+    options: TerminationOptions,
+    label: Array | None = None,
 ) -> Array:
     """Ball or body (...) is farther from the reference than allowed, while the clip lasts and after `grace` steps."""
     xp = rotations.namespace(sim.root_pos, reference.root_pos)
     far = progress < 0
     if options.object_distance is not None:
-        far = far | (_distance(xp, sim.object_pos, reference.object_pos) > options.object_distance)
+        gone = _distance(xp, sim.object_pos, reference.object_pos) > options.object_distance
+        anywhere = has_label(label, options.without_object, "TerminationOptions.without_object")
+        far = far | (gone if anywhere is None else gone & ~anywhere)
     if options.body_distance is not None:
         far = far | (mean_body_distance(sim, reference) > options.body_distance)
     # past the clip's end the reference may be padding, which nobody can track
@@ -61,18 +70,23 @@ def mean_body_distance(sim: Features, reference: Features) -> Array:
 
 
 def termination(
-    sim: Features, reference: Features, progress: Array, episode_length: Array, options: TerminationOptions
+    sim: Features,
+    reference: Features,
+    progress: Array,
+    episode_length: Array,
+    options: TerminationOptions,
+    label: Array | None = None,
 ) -> Ending:
     """How the episode ends at this step, if it does.
 
     Args:
         sim: features of the state **after** the control step (no lag here, whatever the reward's). reference: the row
             that belongs to `progress`. progress: (...) int, control steps done, this one included. episode_length:
-            (...) int, as in `timed_out`.
+            (...) int, as in `timed_out`. label: (...) int, the imitated skill, for options that name labels.
     """
-    terminated = fallen(sim.root_pos[..., 2], progress, options)
+    terminated = fallen(sim.root_pos[..., 2], progress, options, label)
     if options.object_distance is not None or options.body_distance is not None:
-        terminated = terminated | lost(sim, reference, progress, episode_length, options)
+        terminated = terminated | lost(sim, reference, progress, episode_length, options, label)
     return Ending(terminated, timed_out(progress, episode_length, options) & ~terminated)
 
 

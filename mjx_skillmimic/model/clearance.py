@@ -1,4 +1,4 @@
-"""How deep a sphere is inside the humanoid's geoms: exact and vectorised over poses. NumPy only."""
+"""How deep a sphere is inside the humanoid's geoms, and these in the floor: exact and vectorised. NumPy only."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ def geom_poses(scene: Scene, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ids = [scene.model.geom(name).id for name in BODIES]
     pos = bodies.pos + rotations.rotate(bodies.quat, scene.model.geom_pos[ids])
     return pos, rotations.multiply(bodies.quat, np.broadcast_to(scene.model.geom_quat[ids], bodies.quat.shape))
+
+
+def lowest_points(model: mujoco.MjModel, pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
+    """Height (T, 53) m of the lowest point of each geom at world positions (T, 53, 3) and quaternions (T, 53, 4)."""
+    # third row of each rotation: by how much a geom's own axes point upwards
+    up = rotations.rotate_inverse(quat, np.broadcast_to([0.0, 0.0, 1.0], pos.shape))
+    extent = np.empty(pos.shape[:-1])
+    for i, name in enumerate(BODIES):
+        geom = model.geom(name)
+        kind, size = int(geom.type[0]), np.array(geom.size)
+        if kind == mujoco.mjtGeom.mjGEOM_BOX:
+            extent[:, i] = np.abs(up[:, i]) @ size
+        else:
+            half = size[1] if kind == mujoco.mjtGeom.mjGEOM_CAPSULE else 0.0
+            extent[:, i] = size[0] + half * np.abs(up[:, i, 2])
+    return pos[..., 2] - extent
 
 
 def sphere_depths(

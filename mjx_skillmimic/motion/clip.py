@@ -10,6 +10,7 @@ import numpy as np
 from mjx_skillmimic.model.humanoid import NUM_BODIES, NUM_DOFS
 from mjx_skillmimic.motion.errors import MotionFormatError
 
+FIRST_START = 2  # the published law never starts on the two first frames, whose velocities are made up
 MIN_FRAMES = 5  # the sampling law of skillmimic.md §3.5 draws from [2, T − 2] and needs T > 4
 MAX_FRAMES = 100_000  # 28 minutes at 60 fps; more is a wrong file, not a skill
 NUM_SKILLS = 64  # width of the one-hot label in the observation
@@ -40,7 +41,7 @@ class MotionClip:
     in parent; body_pos (T, 53, 3) m, body origins as captured, which in the published clips are not exactly the
     forward kinematics of the joints (skillmimic.md §3.4); object_pos (T, 3) m; object_rotvec (T, 3) rad, with the
     published sign: the object's orientation is exp(−object_rotvec) unless `derive` is told otherwise; contact (T,)
-    0 or 1: a hand touches the object.
+    0 or 1: a hand touches the object. A frame in which all of these are zero is missing (skillmimic_v2.md §1.7).
     """
 
     name: str
@@ -59,6 +60,11 @@ class MotionClip:
     @property
     def num_frames(self) -> int:
         return len(self.root_pos)
+
+    @property
+    def valid(self) -> np.ndarray:
+        """(T,) bool: the frames that are not missing."""
+        return np.any([array.reshape(self.num_frames, -1).any(axis=1) for array in self.arrays().values()], axis=0)
 
     @property
     def seconds(self) -> float:
@@ -82,7 +88,18 @@ def check_clip(clip: MotionClip, path: str | os.PathLike[str] | None = None) -> 
     if not np.isin(clip.contact, (0.0, 1.0)).all():
         odd = clip.contact[~np.isin(clip.contact, (0.0, 1.0))][0]
         raise MotionFormatError(where, f"contact label {odd:g}", "0 or 1")
+    _check_missing(clip, where)
     return clip
+
+
+def _check_missing(clip: MotionClip, where: str | os.PathLike[str]) -> None:
+    """Enough frames to derive velocities from, and one to start on."""
+    valid = clip.valid
+    if valid.sum() < MIN_FRAMES or not valid[FIRST_START:-1].any():
+        found = f"{np.count_nonzero(~valid)} of {clip.num_frames} frames missing (all zero)"
+        raise MotionFormatError(
+            where, found, f"at least {MIN_FRAMES} that are not, one of them within [{FIRST_START}, T - 2]"
+        )
 
 
 def _check_metadata(clip: MotionClip, where: str | os.PathLike[str]) -> None:

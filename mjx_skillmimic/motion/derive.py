@@ -12,6 +12,7 @@ from mjx_skillmimic.kinematics import Skeleton, forward_kinematics
 from mjx_skillmimic.model.humanoid import KEY_BODIES, NUM_JOINTS, indices
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.features import Features
+from mjx_skillmimic.motion.missing import Missing, bridged, held
 
 KeyBodies = Literal["stored", "fk"]
 ObjectRotation = Literal["negated", "stored"]
@@ -27,7 +28,8 @@ class MotionFrames:
     published; joint_quat (T, 52, 4) child in parent; joint_vel (T, 52, 3) the relative angular velocity in the child's
     frame, from quaternion differences, which is what a ball joint's velocity is; object_pos (T, 3); object_quat (T, 4);
     object_lin_vel (T, 3); object_rot_rate (T, 3) differences of the signed rotation vectors, as published;
-    object_ang_vel (T, 3) world; key_body_pos (T, 17, 3); body_pos (T, 53, 3) stored; contact (T,).
+    object_ang_vel (T, 3) world; key_body_pos (T, 17, 3); body_pos (T, 53, 3) stored; contact (T,); valid (T,) bool, the
+    frames that are not missing.
     """
 
     root_pos: np.ndarray
@@ -47,6 +49,7 @@ class MotionFrames:
     key_body_pos: np.ndarray
     body_pos: np.ndarray
     contact: np.ndarray
+    valid: np.ndarray
 
     def features(self) -> Features:
         """The reference rows of §3.4: (T, …) arrays; `.to_row()` gives the published (T, 380) matrix."""
@@ -82,6 +85,7 @@ def derive(
     *,
     object_rotation: ObjectRotation = "negated",
     init_vel: bool = False,
+    missing: Missing = "bridged",
     dtype: np.dtype | type = np.float32,
 ) -> MotionFrames:
     """All quantities of one clip. Computed in float64 and rounded once, to `dtype`.
@@ -93,39 +97,45 @@ def derive(
         object_rotation: "negated" reads the object's orientation as exp(−object_rotvec) (published, §12.9); "stored" as
             exp(+object_rotvec).
         init_vel: copies the object's velocity of frame 1 into frame 0 (published option).
+        missing: what stands for missing frames, which `valid` names either way: "bridged" poses between those of the
+            neighbours; "published" zeros (the rotations identities), with the last velocity before the gap on it and on
+            the frame behind it (skillmimic_v2.md §1.7).
 
     Raises:
         ValueError: an unknown option, or "fk" without a skeleton.
     """
-    if key_bodies not in get_args(KeyBodies) or object_rotation not in get_args(ObjectRotation):
-        raise ValueError(
-            f"key_bodies is one of {get_args(KeyBodies)}, object_rotation one of {get_args(ObjectRotation)}; "
-            f"got {key_bodies!r}, {object_rotation!r}"
-        )
+    chosen = (("key_bodies", key_bodies, KeyBodies), ("object_rotation", object_rotation, ObjectRotation))
+    for name, value, choices in (*chosen, ("missing", missing, Missing)):
+        if value not in get_args(choices):
+            raise ValueError(f"{name} is one of {get_args(choices)}; got {value!r}")
     x = {name: array.astype(np.float64) for name, array in clip.arrays().items()}
+    valid = clip.valid
+    if missing == "bridged":
+        x = bridged(x, valid)
     frames = clip.num_frames
     root_quat = rotations.continuous_signs(rotations.reference_exp(x["root_rotvec"]))
     joint_quat = rotations.exp(x["dof_pos"].reshape(frames, NUM_JOINTS, 3))
     object_rotvec = -x["object_rotvec"] if object_rotation == "negated" else x["object_rotvec"]
     object_quat = rotations.continuous_signs(rotations.reference_exp(object_rotvec))
-    object_lin_vel = backward_difference(x["object_pos"], clip.fps)
+    settle = (lambda velocity: held(velocity, valid)) if missing == "published" else (lambda velocity: velocity)
+    object_lin_vel = settle(backward_difference(x["object_pos"], clip.fps))
     if init_vel:
         object_lin_vel[0] = object_lin_vel[1]
     derived = {
         "root_quat": root_quat,
-        "root_lin_vel": backward_difference(x["root_pos"], clip.fps),
-        "root_ang_vel": published_angular_velocity(root_quat, clip.fps),
-        "dof_vel": backward_difference(x["dof_pos"], clip.fps),
+        "root_lin_vel": settle(backward_difference(x["root_pos"], clip.fps)),
+        "root_ang_vel": settle(published_angular_velocity(root_quat, clip.fps)),
+        "dof_vel": settle(backward_difference(x["dof_pos"], clip.fps)),
         "joint_quat": joint_quat,
-        "joint_vel": body_angular_velocity(joint_quat, clip.fps),
+        "joint_vel": settle(body_angular_velocity(joint_quat, clip.fps)),
         "object_quat": object_quat,
         "object_lin_vel": object_lin_vel,
-        "object_rot_rate": backward_difference(object_rotvec, clip.fps),
-        "object_ang_vel": rotations.rotate(object_quat, body_angular_velocity(object_quat, clip.fps)),
+        "object_rot_rate": settle(backward_difference(object_rotvec, clip.fps)),
+        "object_ang_vel": settle(rotations.rotate(object_quat, body_angular_velocity(object_quat, clip.fps))),
         "key_body_pos": _key_body_pos(x, root_quat, joint_quat, skeleton, key_bodies),
     }
     fields = {f.name for f in dataclasses.fields(MotionFrames)}
-    return MotionFrames(**{k: v.astype(dtype) for k, v in (x | derived).items() if k in fields})
+    return MotionFrames(valid=valid, **{k: v.astype(dtype) for k, v in (x | derived).items() if k in fields})
 
 
 def _key_body_pos(

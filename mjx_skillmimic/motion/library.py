@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,6 +16,11 @@ from mjx_skillmimic.motion.clip import MotionClip, check_clip
 from mjx_skillmimic.motion.errors import MotionFormatError
 from mjx_skillmimic.motion.npz_format import load_clip_npz
 from mjx_skillmimic.motion.pt_reader import read_pt
+
+# "path": as found. "number": by the number that a clip's name ends with, names without one first; the published order,
+# on which clip numbers in its graphs depend (skillmimic_v2.md §1.7). Equal numbers, whose published order is that of
+# the directory listing, stay in the order of their paths.
+Order = Literal["path", "number"]
 
 SUFFIXES = (".npz", ".pt")
 ALL_SHIPPED = "shipped"
@@ -68,17 +74,43 @@ def load_clip(path: str | os.PathLike[str], metadata: Metadata | None = None) ->
     return check_clip(dataclasses.replace(load_clip_npz(path), **given), path)
 
 
-def load_clips(path_or_name: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[MotionClip]:
+def trailing_number(name: str) -> int:
+    """The number that a clip's name ends with; −1 without one."""
+    found = re.search(r"[0-9]+$", name)
+    return int(found[0]) if found else -1
+
+
+def load_clips(
+    path_or_name: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], order: Order = "path"
+) -> list[MotionClip]:
     """Clips of a file, a folder, a shipped clip's name, "shipped" (all of those), or a sequence of these.
 
-    The order is fixed: by path within a folder.
+    The order is fixed: by path within a folder, parts of a sequence one after the other; with order "number" all of
+    them by the number that their names end with.
 
     Raises:
         FileNotFoundError: neither a path nor a shipped clip, or a folder without clips; lists the shipped names.
         MotionFormatError: a file that is not a sound clip.
+        ValueError: another order.
     """
+    if order not in get_args(Order):
+        raise ValueError(f"order is one of {get_args(Order)}; got {order!r}")
+    if order == "number":
+        return sorted(load_clips(path_or_name), key=lambda clip: trailing_number(clip.name))
     if not isinstance(path_or_name, str | os.PathLike):
         return [clip for one in path_or_name for clip in load_clips(one)]
+    path = clip_place(path_or_name)
+    files = clip_files(path)
+    if not files:
+        raise FileNotFoundError(f"no {' or '.join(SUFFIXES)} file under {path}")
+    return [load_clip(file) for file in files]
+
+
+def clip_place(path_or_name: str | os.PathLike[str]) -> Path:
+    """The file or folder of a path, a shipped clip's name or "shipped".
+
+    Raises FileNotFoundError, which lists the shipped names, for anything else.
+    """
     name = os.fspath(path_or_name)
     if name == ALL_SHIPPED:
         path = shipped_clips_dir()
@@ -89,10 +121,7 @@ def load_clips(path_or_name: str | os.PathLike[str] | Sequence[str | os.PathLike
     if not path.exists():
         names = ", ".join([*shipped_clip_names(), ALL_SHIPPED])
         raise FileNotFoundError(f"{name!r} is neither a file nor a folder nor a shipped clip; those are {names}")
-    files = clip_files(path)
-    if not files:
-        raise FileNotFoundError(f"no {' or '.join(SUFFIXES)} file under {path}")
-    return [load_clip(file) for file in files]
+    return path
 
 
 def motion_hash(clips: Iterable[MotionClip]) -> str:

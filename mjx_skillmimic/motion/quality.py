@@ -5,15 +5,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mjx_skillmimic import rotations
 from mjx_skillmimic.kinematics import Skeleton, forward_kinematics
 from mjx_skillmimic.model.assets import assets_dir
-from mjx_skillmimic.model.humanoid import FEET, HANDS, NUM_JOINTS, indices
+from mjx_skillmimic.model.humanoid import BODIES, FEET, HANDS, NUM_JOINTS, indices
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.derive import MotionFrames, derive
+from mjx_skillmimic.motion.missing import runs
+from mjx_skillmimic.motion.skill_names import WITHOUT_OBJECT
+
+if TYPE_CHECKING:
+    import mujoco
 
 BALL_RADIUS = 0.12
 GRAVITY = 9.81
@@ -21,6 +27,7 @@ GRAVITY = 9.81
 MAX_ROOT_SPEED, MAX_OBJECT_SPEED, MAX_JOINT_SPEED = 12.0, 30.0, 60.0
 FLOOR_TOLERANCE = 1e-3
 FEET_TOLERANCE = 0.01
+BODY_TOLERANCE = 0.03  # flesh gives way where people lie; the model's bodies do not
 FK_TOLERANCE = 1e-3
 REACH_TOLERANCE = 0.10  # published fingers are often frozen, so the hand only comes near the ball
 AIRBORNE_HEIGHT = BALL_RADIUS + 0.05
@@ -38,17 +45,19 @@ class Warn:
 
 @dataclasses.dataclass(frozen=True)
 class ClipQuality:
-    """Numbers of one clip.
+    """Numbers of one clip, over the frames that it has; missing ones are `missing` in number.
 
     contact_fraction: share of frames with the label set. fk_gap_mm, fk_gap_max_mm: distance between stored body
     positions and forward kinematics of the joints, mean and largest over bodies and frames. gravity: m/s² that the
     ball's free flights show, None without a long enough one. rotvec_flips: steps in which a rotation vector jumps
-    by more than the rotation itself does (the ‖v‖ = π crossing). ball_lowest_m: of its centre. max_joint_speed: rad/s.
+    by more than the rotation itself does (the ‖v‖ = π crossing). ball_lowest_m: of its centre. feet_lowest_m,
+    body_lowest_m: lowest point of the feet and of all other bodies. max_joint_speed: rad/s.
     """
 
     name: str
     skill: int
     frames: int
+    missing: int
     seconds: float
     fps: float
     contact_fraction: float
@@ -58,23 +67,29 @@ class ClipQuality:
     rotvec_flips: int
     ball_lowest_m: float
     feet_lowest_m: float
+    body_lowest_m: float
     max_joint_speed: float
     warnings: tuple[Warn, ...]
 
 
 def measure(clip: MotionClip, skeleton: Skeleton) -> ClipQuality:
     """All numbers and warnings of one clip; `skeleton` is the humanoid's."""
-    frames = derive(clip, dtype=np.float64)
+    frames, valid = derive(clip, dtype=np.float64), clip.valid
     kinematics = forward_kinematics(skeleton, frames.root_pos, frames.root_quat, frames.joint_quat)
-    gap = 1000.0 * np.linalg.norm(kinematics.pos - frames.body_pos, axis=-1)
-    feet = lowest_foot_points(kinematics.pos, kinematics.quat, skeleton)
+    gap = 1000.0 * np.linalg.norm(kinematics.pos - frames.body_pos, axis=-1)[valid]
+    lowest = lowest_points(kinematics.pos, kinematics.quat)[valid]
+    is_foot = np.isin(BODIES, FEET)
+    feet, others = lowest[:, is_foot].min(axis=-1), lowest[:, ~is_foot]
     speeds = _largest_speeds(frames)
     flips = count_rotvec_flips(frames, clip.fps)
-    gravity = flight_gravity(clip)
+    ball, with_ball = clip.object_pos[valid, 2], clip.skill not in WITHOUT_OBJECT
+    gravity = flight_gravity(clip) if with_ball else None
     warnings = (
+        *_missing_warnings(valid),
         *_speed_warnings(speeds),
-        *_floor_warnings(clip.object_pos[:, 2], feet),
-        *_label_warnings(clip),
+        *(_ball_warnings(ball) if with_ball else ()),
+        *_floor_warnings(feet, others),
+        *_label_warnings(clip, with_ball),
         *_rate_warnings(gravity, clip.fps),
         *_consistency_warnings(flips, float(gap.max())),
     )
@@ -82,42 +97,39 @@ def measure(clip: MotionClip, skeleton: Skeleton) -> ClipQuality:
         name=clip.name,
         skill=int(clip.skill),
         frames=clip.num_frames,
+        missing=int(np.count_nonzero(~valid)),
         seconds=round(clip.seconds, 3),
         fps=float(clip.fps),
-        contact_fraction=float(clip.contact.mean()),
+        contact_fraction=float(clip.contact[valid].mean()),
         fk_gap_mm=float(gap.mean()),
         fk_gap_max_mm=float(gap.max()),
         gravity=gravity,
         rotvec_flips=flips,
-        ball_lowest_m=float(clip.object_pos[:, 2].min()),
+        ball_lowest_m=float(ball.min()),
         feet_lowest_m=float(feet.min()),
+        body_lowest_m=float(others.min()),
         max_joint_speed=speeds["joint"][0],
         warnings=warnings,
     )
 
 
 @functools.cache
-def _foot_corners() -> dict[str, np.ndarray]:
-    """(8, 3) m corners of the box around each foot geom, in its body's frame."""
+def _model() -> mujoco.MjModel:
     import mujoco
 
-    model = mujoco.MjModel.from_xml_path(str(assets_dir() / "humanoid.xml"))
-    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T
-    corners = {}
-    for name in FEET:
-        geom = model.geom(name)
-        centre, half = np.split(model.geom_aabb[geom.id], 2)
-        corners[name] = geom.pos + rotations.rotate(geom.quat[None], centre + signs * half)
-    return corners
+    return mujoco.MjModel.from_xml_path(str(assets_dir() / "humanoid.xml"))
 
 
-def lowest_foot_points(pos: np.ndarray, quat: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(T,) m: the height of the lowest corner of both feet, from body poses (T, 53, 3) and (T, 53, 4)."""
-    heights = []
-    for name, corners in _foot_corners().items():
-        body = skeleton.index(name)
-        heights.append((pos[:, body, None] + rotations.rotate(quat[:, body, None], corners))[..., 2])
-    return np.concatenate(heights, axis=-1).min(axis=-1)
+def lowest_points(pos: np.ndarray, quat: np.ndarray) -> np.ndarray:
+    """(T, 53) m: the height of the lowest point of each body's geom, from body poses (T, 53, 3) and (T, 53, 4)."""
+    from mjx_skillmimic.model import clearance
+
+    model = _model()
+    ids = [model.geom(name).id for name in BODIES]
+    pos = pos + rotations.rotate(quat, np.broadcast_to(model.geom_pos[ids], pos.shape))
+    return clearance.lowest_points(
+        model, pos, rotations.multiply(quat, np.broadcast_to(model.geom_quat[ids], quat.shape))
+    )
 
 
 def count_rotvec_flips(frames: MotionFrames, fps: float) -> int:
@@ -173,21 +185,39 @@ def _speed_warnings(speeds: dict[str, tuple[float, int]]) -> Iterator[Warn]:
             yield Warn("jump", f"{name} jumps: {speed:.0f} {unit} at frame {frame}")
 
 
-def _floor_warnings(ball: np.ndarray, feet: np.ndarray) -> Iterator[Warn]:
+def _missing_warnings(valid: np.ndarray) -> Iterator[Warn]:
+    if not valid.all():
+        which = ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in runs(valid))
+        yield Warn("missing", f"{np.count_nonzero(~valid)} of {len(valid)} frames missing (all zero): {which}")
+
+
+def _ball_warnings(ball: np.ndarray) -> Iterator[Warn]:
     sunk = ball < BALL_RADIUS - FLOOR_TOLERANCE
     if sunk.any():
         depth = 1000 * (BALL_RADIUS - ball.min())
         yield Warn("ball in floor", f"ball in the floor in {sunk.mean():.0%} of frames, up to {depth:.0f} mm")
+
+
+def _floor_warnings(feet: np.ndarray, others: np.ndarray) -> Iterator[Warn]:
     low = feet < -FEET_TOLERANCE
     if low.any():
         depth = -1000 * feet.min()
         yield Warn("feet in floor", f"feet in the floor in {low.mean():.0%} of frames, up to {depth:.0f} mm")
+    deep = others.min(axis=-1) < -BODY_TOLERANCE
+    if deep.any():
+        worst = [name for name in BODIES if name not in FEET][int(others.min(axis=0).argmin())]
+        found = f"{worst} or others in the floor in {deep.mean():.0%} of frames, up to {-1000 * others.min():.0f} mm"
+        yield Warn("body in floor", found)
 
 
-def _label_warnings(clip: MotionClip) -> Iterator[Warn]:
+def _label_warnings(clip: MotionClip, with_ball: bool) -> Iterator[Warn]:
     touched = clip.contact == 1
-    if not touched.any() or touched.all():
-        yield Warn("label", f"contact label is {int(touched[0])} in every frame")
+    if not with_ball:
+        if touched.any():
+            yield Warn("label", f"contact labelled in {touched.sum()} frames, but skill {clip.skill} has no ball")
+        return
+    if not touched.any() or touched[clip.valid].all():
+        yield Warn("label", f"contact label is {int(touched.any())} in every frame")
     hands = clip.body_pos[:, list(indices(HANDS))]
     reach = np.linalg.norm(hands - clip.object_pos[:, None], axis=-1).min(axis=-1) - BALL_RADIUS
     far = touched & (reach > REACH_TOLERANCE)

@@ -123,7 +123,7 @@ def import_motions(
     names = [file.relative_to(root).as_posix() for file in files]
     targets = [Path(output, name).with_suffix(".npz") if output is not None else None for name in names]
     if output is not None and not force:
-        _refuse_existing([*filter(None, targets), Path(output, JSON_NAME), Path(output, MARKDOWN_NAME)])
+        refuse_existing([*filter(None, targets), Path(output, JSON_NAME), Path(output, MARKDOWN_NAME)])
     skeleton = skeleton or humanoid_skeleton()
     clips: list[Imported] = []
     failures: list[Failed] = []
@@ -145,7 +145,8 @@ def import_motions(
     return report
 
 
-def _refuse_existing(paths: Sequence[Path]) -> None:
+def refuse_existing(paths: Sequence[Path]) -> None:
+    """Raises FileExistsError, naming some, if any of the paths exists."""
     if existing := [str(path) for path in paths if path.exists()]:
         more = f" and {len(existing) - 3} more" if len(existing) > 3 else ""
         raise FileExistsError(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+# Labels whose clips show no ball: it lies somewhere and nobody touches it (skillmimic_v2.md §1.4).
+WITHOUT_OBJECT = (0, 10)
+
 SKILL_NAMES: dict[int, str] = {
+    0: "get up",
     1: "pick up",
     2: "rebound",
     3: "catch",
@@ -10,9 +14,13 @@ SKILL_NAMES: dict[int, str] = {
     5: "shot, style 1",
     6: "shot, style 2",
     7: "shot, style 3",
+    9: "shot",
+    10: "run without ball",
     11: "dribble left",
     12: "dribble right",
     13: "dribble forward",
+    16: "chest pass",
+    22: "jump shot",
     23: "turnaround lay-up, style 2",
     31: "lay-up",
     34: "turnaround lay-up",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,15 @@ from flax import struct
 
 from mjx_skillmimic import rotations
 from mjx_skillmimic.kinematics import Coordinates, Skeleton
+from mjx_skillmimic.motion.clip import FIRST_START as FIRST_START
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.derive import KeyBodies, ObjectRotation, derive
 from mjx_skillmimic.motion.features import Features
+from mjx_skillmimic.motion.missing import Missing
 from mjx_skillmimic.motion.moved import Move, moved
+from mjx_skillmimic.motion.start_frames import pack_start_frames
 from mjx_skillmimic.rotations import Array
 
-FIRST_START = 2  # the published law never starts on the two first frames, whose velocities are made up
 PICK_UP = 1  # the label whose clips the published law draws twice as often
 
 Pad = Literal["zero", "hold"]
@@ -31,17 +33,23 @@ class MotionTable:
     """N frames of C clips, concatenated.
 
     reference: Features with leading axis N. state: Coordinates with leading axis N, joint velocities relative.
-    body_pos (N, 53, 3) m as stored. starts (C,) int32, each clip's first row; lengths (C,) int32; skills (C,) int32;
-    probabilities (C,) of drawing a clip, summing to 1. fps, names: static.
+    body_pos (N, 53, 3) m as stored. valid (N,) bool: the frames that are not missing, the only
+    ones whose reference is the clip's own. starts (C,) int32, each clip's first row; lengths (C,) int32; skills (C,)
+    int32; probabilities (C,) of drawing a clip, summing to 1. start_counts (C,) int32: how many frames of a clip an
+    episode may start on, the valid ones of [2, T − 2]; start_frames (N,) int32: these, ascending, in the first
+    start_counts rows of each clip. fps, names: static.
     """
 
     reference: Features
     state: Coordinates
     body_pos: Array
+    valid: Array
     starts: Array
     lengths: Array
     skills: Array
     probabilities: Array
+    start_counts: Array
+    start_frames: Array
     fps: float = struct.field(pytree_node=False)
     names: tuple[str, ...] = struct.field(pytree_node=False)
 
@@ -68,13 +76,14 @@ def build_table(
     object_rotation: ObjectRotation = "negated",
     pick_weight: float = 1.0,
     init_vel: bool = False,
+    missing: Missing = "bridged",
 ) -> MotionTable:
     """Puts clips on the default device; about 3.6 kB a frame.
 
-    Args: key_bodies, object_rotation, init_vel: as in `derive`. pick_weight: as in `clip_weights`.
+    Args: key_bodies, object_rotation, init_vel, missing: as in `derive`. pick_weight: as in `clip_weights`.
 
     Raises:
-        ValueError: no clips, or clips of different frame rates (nothing here resamples).
+        ValueError: no clips, clips of different frame rates (nothing here resamples), or one with no frame to start on.
     """
     if not clips:
         raise ValueError("a motion table needs at least one clip, got none")
@@ -83,7 +92,9 @@ def build_table(
         raise ValueError(
             f"all clips of a table must share one frame rate, got {rates} fps; resample them before import"
         )
-    tracks = [derive(c, skeleton, key_bodies, object_rotation=object_rotation, init_vel=init_vel) for c in clips]
+    choices: dict[str, Any] = {"object_rotation": object_rotation, "init_vel": init_vel, "missing": missing}
+    tracks = [derive(clip, skeleton, key_bodies, **choices) for clip in clips]
+    start_counts, start_frames = pack_start_frames(clips)
     lengths = np.array([clip.num_frames for clip in clips], np.int32)
     weights = clip_weights([clip.skill for clip in clips], pick_weight)
     join = lambda *parts: jnp.asarray(np.concatenate(parts))  # noqa: E731
@@ -91,10 +102,13 @@ def build_table(
         reference=jax.tree.map(join, *(track.features() for track in tracks)),
         state=jax.tree.map(join, *(Coordinates(*(getattr(t, f) for f in Coordinates._fields)) for t in tracks)),
         body_pos=join(*(track.body_pos for track in tracks)),
+        valid=join(*(track.valid for track in tracks)),
         starts=jnp.asarray(np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int32)),
         lengths=jnp.asarray(lengths),
         skills=jnp.asarray(np.array([clip.skill for clip in clips], np.int32)),
         probabilities=jnp.asarray((weights / weights.sum()).astype(np.float32)),
+        start_counts=jnp.asarray(start_counts),
+        start_frames=jnp.asarray(start_frames),
         fps=rates[0],
         names=tuple(clip.name for clip in clips),
     )
@@ -109,18 +123,18 @@ def sample(
 ) -> tuple[Array, Array]:
     """Draws clips by weight and a start frame in each: int32 (clip, frame) of `shape`; jit- and vmap-able.
 
-    The start frame is uniform on the integers [2, T − 2], both included (§3.5), or the fixed frame `start`, at most
-    T − 2 (§3.6).
+    The start frame is uniform on the integers [2, T − 2], both included (§3.5), without the missing ones
+    (skillmimic_v2.md §3), or the fixed frame `start`, at most T − 2 (§3.6).
     """
     clip_rng, frame_rng = jax.random.split(rng)
     # Inverse of the cumulative distribution: one uniform number a draw, however many clips there are.
     cumulative = jnp.cumsum(table.probabilities)
     u = jax.random.uniform(clip_rng, shape) * cumulative[-1]
     clip = jnp.minimum(jnp.searchsorted(cumulative, u, side="right"), table.num_clips - 1).astype(jnp.int32)
-    last = table.lengths[clip] - 2
     if start is not None:
-        return clip, jnp.clip(jnp.int32(start), 0, last)
-    return clip, jax.random.randint(frame_rng, shape, FIRST_START, last + 1, jnp.int32)
+        return clip, jnp.clip(jnp.int32(start), 0, table.lengths[clip] - 2)
+    number = jax.random.randint(frame_rng, shape, 0, table.start_counts[clip], jnp.int32)
+    return clip, table.start_frames[table.starts[clip] + number]
 
 
 def episode_length(table: MotionTable, clip: Array, frame: Array, max_length: int) -> Array:
@@ -131,6 +145,15 @@ def episode_length(table: MotionTable, clip: Array, frame: Array, max_length: in
 def rows(table: MotionTable, clip: Array, frame: Array) -> Array:
     """Row of the concatenated arrays, the frame held inside its clip."""
     return table.starts[clip] + jnp.clip(frame, 0, table.lengths[clip] - 1)
+
+
+def present(table: MotionTable, clip: Array, frame: Array, *, end: Array | None = None) -> Array:
+    """Bool (...): clip (...) has a reference of its own at frame (...): not missing, before `end` and the clip's end.
+
+    Elsewhere an environment may put other worlds' reward in the place of its own (skillmimic_v2.md §2.6).
+    """
+    end = table.lengths[clip] if end is None else jnp.minimum(end, table.lengths[clip])
+    return table.valid[rows(table, clip, frame)] & (frame < end)
 
 
 def features(

@@ -131,7 +131,7 @@ def check_reward(arrays: Arrays) -> Iterator[Quantity]:
     jitted = jax.jit(reward.imitation_reward, static_argnums=6)
 
     def total(name: str) -> np.ndarray:
-        return np.asarray(jitted(sim, ref, history, *flags, _weights(names, arrays[name]), options)[0])
+        return np.asarray(jitted(sim, ref, history, *flags, named_weights(names, arrays[name]), options)[0])
 
     default = total("weights_default")
     yield Quantity("reward", default, arrays["out_reward"], **REWARD)
@@ -142,19 +142,19 @@ def check_reward(arrays: Arrays) -> Iterator[Quantity]:
     ours = np.asarray(jitted(sim, ref, history, *flags, get_up, options)[0])
     yield Quantity("reward of skill 000", ours, arrays["out_reward_weights_000"], **REWARD)
 
-    weights = _weights(names, arrays["factor_weights"])
+    weights = named_weights(names, arrays["factor_weights"])
     _, factors = jitted(sim, ref, history, *flags, weights, options)
     for name in (*_FACTORS, "smooth"):
         yield Quantity(f"factor_{name}", np.asarray(factors[name]), arrays[f"out_factor_{name}"], **REWARD)
 
     sim, ref = (Features.from_row(arrays[key].astype(np.float64)) for key in ("hoi_obs", "hoi_ref"))
-    weights = _weights(names, arrays["weights_default"].astype(np.float64))
+    weights = named_weights(names, arrays["weights_default"].astype(np.float64))
     exact, _ = reward.imitation_reward(sim, ref, history.astype(np.float64), *flags, weights, options)
     yield Quantity("reward_f64 (in float64)", exact, arrays["out_reward_f64"], **REWARD)
     yield Quantity("reward_f64 (in float32)", default, arrays["out_reward_f64"], **REWARD)
 
 
-def _weights(names: tuple[str, ...], values: np.ndarray) -> reward.RewardWeights:
+def named_weights(names: tuple[str, ...], values: np.ndarray) -> reward.RewardWeights:
     """Published weights (..., 11) in the file's order as our struct."""
     if sorted(names) != sorted(_FACTORS):
         raise ValueError(f"weight_names: expected {', '.join(_FACTORS)}, found {', '.join(names)}")

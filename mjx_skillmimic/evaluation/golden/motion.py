@@ -25,11 +25,11 @@ from mjx_skillmimic.motion.pt_reader import read_pt
 Arrays = dict[str, np.ndarray]
 
 # The tolerances that come with the vectors.
-_DIFFERENCE = {"atol": 2e-5, "rtol": 1e-6}
-_QUATERNION = {"atol": 1e-6}
-_ANGULAR_F32 = {"atol": 0.08}  # the published float32 arccos is that ill-conditioned
+DIFFERENCE = {"atol": 2e-5, "rtol": 1e-6}
+QUATERNION = {"atol": 1e-6}
+ANGULAR_F32 = {"atol": 0.08}  # the published float32 arccos is that ill-conditioned
 _ANGULAR_F64 = {"atol": 1e-6, "rtol": 1e-6}
-_WEIGHT = {"atol": 1e-6, "rtol": 1e-5}
+WEIGHT = {"atol": 1e-6, "rtol": 1e-5}
 
 
 def _published_clip(relative: str) -> MotionClip | None:
@@ -38,10 +38,10 @@ def _published_clip(relative: str) -> MotionClip | None:
     return read_pt(path) if path.is_file() else None
 
 
-def _row_quantities(ours: np.ndarray, expected: np.ndarray, prefix: str) -> Iterator[Quantity]:
+def row_quantities(ours: np.ndarray, expected: np.ndarray, prefix: str) -> Iterator[Quantity]:
     """One quantity a named block of the 380 columns; differences and rotations have a tolerance, the rest is exact."""
     mine, theirs = Features.from_row(ours), Features.from_row(expected)
-    tolerances = {"dof_vel": _DIFFERENCE, "object_lin_vel": _DIFFERENCE, "object_quat": _QUATERNION}
+    tolerances = {"dof_vel": DIFFERENCE, "object_lin_vel": DIFFERENCE, "object_quat": QUATERNION}
     for name in Features.__dataclass_fields__:
         yield Quantity(f"{prefix}/{name}", getattr(mine, name), getattr(theirs, name), **tolerances.get(name, {}))
 
@@ -57,16 +57,16 @@ def check_motion(arrays: Arrays) -> Iterator[Quantity]:
     keys[0] = 0.0
     yield Quantity("skill_label", np.array(clip.skill), arrays["skill_label"].reshape(()))
     yield Quantity("motion_length", np.array(clip.num_frames), arrays["motion_length"].reshape(()))
-    yield from _row_quantities(frames.features().to_row(), arrays["hoi_data"], "hoi_data")
-    yield Quantity("root_pos_vel", frames.root_lin_vel, arrays["root_pos_vel"], **_DIFFERENCE)
-    yield Quantity("key_body_pos_vel", keys, arrays["key_body_pos_vel"], **_DIFFERENCE)
-    yield Quantity("root_rot", rotations.xyzw_from_wxyz(frames.root_quat), arrays["root_rot"], **_QUATERNION)
-    yield Quantity("root_rot_vel", frames.root_ang_vel, arrays["root_rot_vel"], **_ANGULAR_F32)
+    yield from row_quantities(frames.features().to_row(), arrays["hoi_data"], "hoi_data")
+    yield Quantity("root_pos_vel", frames.root_lin_vel, arrays["root_pos_vel"], **DIFFERENCE)
+    yield Quantity("key_body_pos_vel", keys, arrays["key_body_pos_vel"], **DIFFERENCE)
+    yield Quantity("root_rot", rotations.xyzw_from_wxyz(frames.root_quat), arrays["root_rot"], **QUATERNION)
+    yield Quantity("root_rot_vel", frames.root_ang_vel, arrays["root_rot_vel"], **ANGULAR_F32)
     double = derive(clip, dtype=np.float64).root_ang_vel
     yield Quantity("root_rot_vel_f64", double, arrays["root_rot_vel_f64"], **_ANGULAR_F64)
-    yield Quantity("obj_rot_vel", frames.object_rot_rate, arrays["obj_rot_vel"], **_DIFFERENCE)
+    yield Quantity("obj_rot_vel", frames.object_rot_rate, arrays["obj_rot_vel"], **DIFFERENCE)
     start = derive(clip, init_vel=True).object_lin_vel[:2]
-    yield Quantity("obj_pos_vel_init_vel_true", start, arrays["obj_pos_vel_init_vel_true"], **_DIFFERENCE)
+    yield Quantity("obj_pos_vel_init_vel_true", start, arrays["obj_pos_vel_init_vel_true"], **DIFFERENCE)
 
 
 @covers("v1_motion_index")
@@ -76,7 +76,7 @@ def check_index(arrays: Arrays) -> Iterator[Quantity]:
     labels = np.array([skill_of_name(Path(name).stem) for name in names])
     trailing = [re.search(r"(\d+)$", Path(name).stem) for name in names]
     yield Quantity("skill_label", labels, arrays["skill_label"])
-    yield Quantity("weight", tables.clip_weights(labels, pick_weight=2.0), arrays["weight"], **_WEIGHT)
+    yield Quantity("weight", tables.clip_weights(labels, pick_weight=2.0), arrays["weight"], **WEIGHT)
     yield Quantity("sort_key", np.array([int(m[1]) if m else -1 for m in trailing]), arrays["sort_key"])
     clips = {i: clip for i, name in enumerate(names) if (clip := _published_clip(name)) is not None}
     if not clips:
@@ -88,8 +88,8 @@ def check_index(arrays: Arrays) -> Iterator[Quantity]:
     speeds = np.array([np.linalg.norm(track.root_ang_vel, axis=-1).max() for track in tracks])
     yield Quantity(f"length {some}", np.array([c.num_frames for c in clips.values()]), arrays["length"][at])
     yield Quantity(f"first_root_pos {some}", np.stack([t.root_pos[2] for t in tracks]), arrays["first_root_pos"][at])
-    yield Quantity(f"mean_hoi {some}", mean, arrays["mean_hoi"][at], **_DIFFERENCE)
-    yield Quantity(f"std_hoi {some}", std, arrays["std_hoi"][at], **_DIFFERENCE)
+    yield Quantity(f"mean_hoi {some}", mean, arrays["mean_hoi"][at], **DIFFERENCE)
+    yield Quantity(f"std_hoi {some}", std, arrays["std_hoi"][at], **DIFFERENCE)
     # a norm of three numbers, each as loose as the velocity itself
     yield Quantity(f"max_root_rot_vel_norm {some}", speeds, arrays["max_root_rot_vel_norm"][at], atol=0.14)
 
@@ -150,29 +150,29 @@ def _window_quantities(
     longest = int(arrays["max_episode_length"])
     length, rows, state = jax.tree.map(np.asarray, _episode(table, jnp.int32(i), jnp.int32(start), longest))
     yield Quantity(f"{prefix}/episode_length", length, arrays["episode_length"][i])
-    yield from _row_quantities(rows, arrays["out_hoi_data"][i], prefix)
+    yield from row_quantities(rows, arrays["out_hoi_data"][i], prefix)
     expected = _expected(arrays, i)
     root_quat = rotations.xyzw_from_wxyz(state.root_quat)
     # Up to sign here: it depends on the frames before, which the window does not hold.
     root_quat = root_quat * np.sign(np.sum(root_quat * expected["root_rot"]))
     dof_pos = rotations.log(state.joint_quat).reshape(-1)
     yield Quantity(f"{prefix}/root_pos", state.root_pos, expected["root_pos"])
-    yield Quantity(f"{prefix}/root_rot", root_quat, expected["root_rot"], **_QUATERNION)
+    yield Quantity(f"{prefix}/root_rot", root_quat, expected["root_rot"], **QUATERNION)
     yield Quantity(f"{prefix}/dof_pos", _nearest_turn(dof_pos, expected["dof_pos"]), expected["dof_pos"], atol=5e-6)
-    yield Quantity(f"{prefix}/dof_vel", state.joint_vel.reshape(-1), expected["dof_vel"], **_DIFFERENCE)
+    yield Quantity(f"{prefix}/dof_vel", state.joint_vel.reshape(-1), expected["dof_vel"], **DIFFERENCE)
     yield Quantity(f"{prefix}/obj_pos", state.object_pos, expected["obj_pos"])
-    yield Quantity(f"{prefix}/obj_pos_vel", state.object_lin_vel, expected["obj_pos_vel"], **_DIFFERENCE)
-    yield Quantity(f"{prefix}/obj_rot", rotations.xyzw_from_wxyz(state.object_quat), expected["obj_rot"], **_QUATERNION)
+    yield Quantity(f"{prefix}/obj_pos_vel", state.object_lin_vel, expected["obj_pos_vel"], **DIFFERENCE)
+    yield Quantity(f"{prefix}/obj_rot", rotations.xyzw_from_wxyz(state.object_quat), expected["obj_rot"], **QUATERNION)
 
 
 def _file_quantities(arrays: Arrays, i: int, clip: MotionClip, start: int, prefix: str) -> Iterator[Quantity]:
     """What depends on frames before the window."""
     frames, expected = derive(clip), _expected(arrays, i)
     root_quat = rotations.xyzw_from_wxyz(frames.root_quat[start])
-    yield Quantity(f"{prefix}/root_rot with its sign", root_quat, expected["root_rot"], **_QUATERNION)
-    yield Quantity(f"{prefix}/root_vel", frames.root_lin_vel[start], expected["root_vel"], **_DIFFERENCE)
-    yield Quantity(f"{prefix}/root_ang_vel", frames.root_ang_vel[start], expected["root_ang_vel"], **_ANGULAR_F32)
-    yield Quantity(f"{prefix}/obj_rot_vel", frames.object_rot_rate[start], expected["obj_rot_vel"], **_DIFFERENCE)
+    yield Quantity(f"{prefix}/root_rot with its sign", root_quat, expected["root_rot"], **QUATERNION)
+    yield Quantity(f"{prefix}/root_vel", frames.root_lin_vel[start], expected["root_vel"], **DIFFERENCE)
+    yield Quantity(f"{prefix}/root_ang_vel", frames.root_ang_vel[start], expected["root_ang_vel"], **ANGULAR_F32)
+    yield Quantity(f"{prefix}/obj_rot_vel", frames.object_rot_rate[start], expected["obj_rot_vel"], **DIFFERENCE)
 
 
 def _expected(arrays: Arrays, i: int) -> Arrays:
@@ -191,6 +191,7 @@ def _nearest_turn(rotvec: np.ndarray, expected: np.ndarray) -> np.ndarray:
 def _sample_time(arrays: Arrays) -> Iterator[Quantity]:
     """The smallest and largest start frame of many draws for each of the recorded clip lengths."""
     blank = np.zeros((1, ROW_SIZE), np.float32)
+    blank[0, 2] = 1.0  # a row of zeros would be a missing frame
     low, high = [], []
     for seed, length in enumerate(arrays["sample_time_motion_length"]):
         table = tables.build_table([_clip_of_window(np.repeat(blank, int(length) - 1, axis=0), "000")])
