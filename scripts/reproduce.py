@@ -1,4 +1,4 @@
-"""Measures the paper's results again: Tables 1, 2 and 3, Fig. 8, and switching between skills.
+"""Measures the papers' results again: Tables 1, 2 and 3, Fig. 8, switching between skills, and SkillMimic-V2's tables.
 
 python scripts/reproduce.py table1 --policy full=runs/a nocg=runs/b --motion BallPlay-M/layup --out docs/results/table1
 python scripts/reproduce.py table2 --policy runs/seven --motion BallPlay-M/layup --engine mujoco --engine mjx-warp
@@ -6,10 +6,14 @@ python scripts/reproduce.py fig8 --policy 1=runs/p1 10=runs/p10 all=runs/pick --
 python scripts/reproduce.py switching --policy runs/seven --motion BallPlay-M/layup BallPlay-M/run
 python scripts/reproduce.py table3 --policy runs/heading runs/scoring --count 1000 --seeds 3 --out docs/results/table3
 
+python scripts/reproduce.py v2-table1 --policy V2=runs/v2 SM=runs/sm --motion V2-BallPlay --out docs/results/v2_table1
+python scripts/reproduce.py v2-matrix --policy ballplay-seven --motion V2-BallPlay --tell 9=5
+
 Table 3 is of policies of high-level tasks, each in its own environment, and of two baselines there: choices at random
 and the best single skill. Policies from scratch stand beside those that choose in the same task. --task Heading
 Circling measures the baselines where there is no policy yet.
-Writes OUT.json and OUT.md, and OUT.png for fig8 and switching. What is measured and why: docs/evaluation.md.
+v2-table1, 3, 4, 5, 6 and v2-matrix are those of SkillMimic-V2, for policies of either kind of environment.
+Writes OUT.json and OUT.md, and OUT.png for fig8, switching and v2-matrix. What is measured and why: docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ from mjx_skillmimic.evaluation.policies import BASELINES
 
 # Worlds a seed: starts in all, worlds a skill, episodes a policy, balls of a kind, worlds a pair of skills.
 COUNTS = {"table1": 96, "table2": 96, "table3": 1000, "fig8": 1000, "switching": 64}
+# A skill and a pair of skills; balls.
+V2_TABLES = ("v2-table1", "v2-table3", "v2-table4", "v2-table5", "v2-table6", "v2-matrix")
+COUNTS |= dict.fromkeys(V2_TABLES, 256) | {"v2-table5": 1000, "v2-matrix": 64}
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -47,6 +54,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--balls", nargs="+", choices=("still", "rolling"), default=["still", "rolling"], help="for fig8"
     )
+    parser.add_argument(
+        "--tell", nargs="+", default=[], metavar="LABEL=TOLD", help="for v2-*: label told instead of that of the clips"
+    )
+    parser.add_argument(
+        "--accounting", choices=("frozen", "published"), default="frozen",
+        help="for v2-*: whether anything counts after a fall (default: no)",
+    )  # fmt: skip
     parser.add_argument("--batch", type=int, default=1024, help="worlds at a time (default 1024)")
     parser.add_argument("--preset", default="default", help="configuration of a baseline: default or reference")
     parser.add_argument("--out", type=Path, help="path without suffix, e.g. docs/results/table2; default: print only")
@@ -69,6 +83,17 @@ def named(policies: list[str]) -> dict[str, str]:
     return found
 
 
+def told(pairs: list[str]) -> dict[int, int]:
+    """Label of the clips → label that policies are told. Raises ValueError for anything but LABEL=TOLD."""
+    found = {}
+    for text in pairs:
+        label, _, instead = text.partition("=")
+        if not label.isdigit() or not instead.isdigit():
+            raise ValueError(f"--tell {text!r}: expected LABEL=TOLD, such as 9=5")
+        found[int(label)] = int(instead)
+    return found
+
+
 def command(args: argparse.Namespace) -> str:
     """The command line for the page, without the folders of this machine."""
     from mjx_skillmimic.evaluation.reproduce import short
@@ -83,6 +108,9 @@ def command(args: argparse.Namespace) -> str:
     words += [f"--seeds {args.seeds}", f"--count {args.count or COUNTS[args.what]}"]
     if args.what == "fig8" and args.balls != ["still", "rolling"]:
         words += ["--balls", *args.balls]
+    if args.what in V2_TABLES:
+        words += ["--tell", *args.tell] if args.tell else []
+        words += [f"--accounting {args.accounting}"] if args.accounting != "frozen" else []
     return " ".join(words + ([f"--out docs/results/{args.out.name}"] if args.out else []))
 
 
@@ -102,6 +130,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         from mjx_skillmimic.evaluation.reproduce_table3 import TaskRequest, table3
 
         return table3(TaskRequest(tasks=args.task, **asked), command(args))
+    if args.what in V2_TABLES:
+        from mjx_skillmimic.evaluation.v2.protocol import V2Request
+        from mjx_skillmimic.evaluation.v2.tables import v2_table
+
+        request_v2 = V2Request(accounting=args.accounting, told=told(args.tell), **asked)
+        return v2_table(args.what, request_v2, command(args))
     from mjx_skillmimic.evaluation.reproduce import Request
     from mjx_skillmimic.evaluation.reproduce_fig8 import fig8
     from mjx_skillmimic.evaluation.reproduce_tables import table1, table2
@@ -119,23 +153,27 @@ def main(argv: list[str] | None = None) -> int:
     from mjx_skillmimic.evaluation.publish import compact_json
     from mjx_skillmimic.evaluation.reproduce_table3_text import page as table3_page
     from mjx_skillmimic.evaluation.reproduce_text import markdown
+    from mjx_skillmimic.evaluation.v2.text import page as v2_page
     from mjx_skillmimic.viewing.success_map import draw_success_map
-    from mjx_skillmimic.viewing.switch_matrix import draw_switch_matrix
+    from mjx_skillmimic.viewing.switch_matrix import V2_PANELS, draw_switch_matrix
 
     try:
         document = measure(args)
     except (FileNotFoundError, ValueError, KeyError, ImportError) as error:
         print(f"reproduce: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 2
-    page = (table3_page if args.what == "table3" else markdown)(document, args.out.name if args.out else args.what)
+    write = table3_page if args.what == "table3" else v2_page if args.what in V2_TABLES else markdown
+    page = write(document, args.out.name if args.out else args.what)
     print(page)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.with_name(f"{args.out.name}.json").write_text(compact_json(document))
         args.out.with_name(f"{args.out.name}.md").write_text(page)
-        draw = {"fig8": draw_success_map, "switching": draw_switch_matrix}.get(args.what)
-        if draw:
-            draw(document, args.out.with_name(f"{args.out.name}.png"))
+        picture = args.out.with_name(f"{args.out.name}.png")
+        if args.what == "fig8":
+            draw_success_map(document, picture)
+        elif args.what in ("switching", "v2-matrix"):
+            draw_switch_matrix(document, picture, *([V2_PANELS] if args.what == "v2-matrix" else []))
     return 0
 
 

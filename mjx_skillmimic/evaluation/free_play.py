@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,8 @@ from flax import struct
 
 from mjx_skillmimic.evaluation.policies import Agent
 from mjx_skillmimic.evaluation.rollouts import FALL_HEIGHT
-from mjx_skillmimic.imitation.observation import observe, skill_one_hot
+from mjx_skillmimic.imitation.observation import skill_one_hot
 from mjx_skillmimic.model import humanoid
-from mjx_skillmimic.motion import table
 from mjx_skillmimic.physics.base import EDGES
 from mjx_skillmimic.rotations import Array
 
@@ -24,6 +23,7 @@ _HANDS_OBJECT = EDGES.index("hands_object")
 _PER_WORLD = ("fell", "clip", "start", "lost")
 
 LabelFunction = Callable[[Array, Any], Array]
+More = Callable[[Any, Any], dict[str, Array]]
 
 
 @struct.dataclass
@@ -34,6 +34,15 @@ class Ball:
     lin_vel: Array
     ang_vel: Array
 
+    def states(self, env: Any, state: Any) -> States:
+        """The states of worlds that have just begun, with this ball."""
+        start = env.scene.unpack(state.data.qpos, state.data.qvel)
+        still = jnp.broadcast_to(jnp.array([1.0, 0.0, 0.0, 0.0]), start.object_quat.shape)
+        moved = start._replace(
+            object_pos=self.pos, object_quat=still, object_lin_vel=self.lin_vel, object_ang_vel=self.ang_vel
+        )
+        return States(*env.scene.pack(*moved))
+
 
 @struct.dataclass
 class States:
@@ -41,6 +50,17 @@ class States:
 
     qpos: Array
     qvel: Array
+
+    def states(self, env: Any, state: Any) -> States:
+        """These."""
+        return self
+
+
+class Instead(Protocol):
+    """What worlds begin with instead of what their clip has: a tree of arrays (N, …)."""
+
+    def states(self, env: Any, state: Any) -> States:
+        """The states to put the worlds of a state in that have just begun on their frames."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,28 +123,13 @@ def concatenate(parts: list[FreePlay]) -> FreePlay:
     )
 
 
-def begin(env: Any, tables: Any, keys: Array, clip: Array, frame: Array, instead: Ball | States | None = None) -> Any:
+def begin(env: Any, tables: Any, keys: Array, clip: Array, frame: Array, instead: Instead | None = None) -> Any:
     """The environment's state of N worlds on chosen frames; with another ball, or in other states, where given."""
     state = env.begin(tables, keys, clip, frame)
     if instead is None:
         return state
-    if isinstance(instead, States):
-        return place(env, state, instead)
-    row = table.rows(tables.motions, clip, frame)
-    start = env.scene.unpack(tables.starts.qpos[row], tables.starts.qvel[row])
-    still = jnp.broadcast_to(jnp.array([1.0, 0.0, 0.0, 0.0]), start.object_quat.shape)
-    moved = start._replace(
-        object_pos=instead.pos, object_quat=still, object_lin_vel=instead.lin_vel, object_ang_vel=instead.ang_vel
-    )
-    return place(env, state, States(*env.scene.pack(*moved)))
-
-
-def place(env: Any, state: Any, states: States) -> Any:
-    """The environment's state with its N worlds put elsewhere; what it remembers for its reward stays."""
-    data = env.physics.init(states.qpos, states.qvel)
-    options = env.options.observation
-    obs = observe(env.body_state(data), skill_one_hot(state.info["skill"], options.num_skills), options)
-    return state.replace(data=data, obs=obs)
+    states = instead.states(env, state)
+    return env.put(state, states.qpos, states.qvel)
 
 
 def tell(env: Any, state: Any, label: Array) -> Any:
@@ -135,13 +140,13 @@ def tell(env: Any, state: Any, label: Array) -> Any:
 
 
 def make_free_play(
-    env: Any, agent: Agent, steps: int, label_function: LabelFunction | None = None
+    env: Any, agent: Agent, steps: int, label_function: LabelFunction | None = None, more: More | None = None
 ) -> Callable[..., dict[str, Array]]:
     """A compiled `fn(tables, parameters, clip (N,), frame (N,), instead, labels (T, N), rng)` of T = `steps` steps.
 
     The answer has arrays (T, N, …): the fields of `FreePlay` and "fallen", "lost". label_function(k, state) -> (N,)
-    int32 says the label at step k instead of `labels`, which may then be None. Raises ValueError for an agent that
-    needs a reference.
+    int32 says the label at step k instead of `labels`, which may then be None. more(state, bodies): further arrays
+    (N, …) by name, of the state after a step. Raises ValueError for an agent that needs a reference.
     """
     if agent.kinematic:
         raise ValueError(f"{agent.name} shows the reference itself and cannot play without one")
@@ -152,7 +157,7 @@ def make_free_play(
         parameters: Any,
         clip: Array,
         frame: Array,
-        instead: Ball | States | None,
+        instead: Instead | None,
         labels: Array | None,
         rng: Array,
     ) -> dict[str, Array]:
@@ -179,6 +184,7 @@ def make_free_play(
                 "wrist_pos": sim.body_pos[:, _WRISTS, :],
                 "hands_object": sim.edges[:, _HANDS_OBJECT],
             }
+            seen |= more(state, sim) if more else {}
             return (state, alive & ~fallen), seen
 
         given = (jnp.arange(steps), jax.random.split(rng, steps), labels)
@@ -193,7 +199,7 @@ def run_free_play(
     clip: np.ndarray,
     frame: np.ndarray,
     labels: np.ndarray,
-    instead: Ball | States | None = None,
+    instead: Instead | None = None,
     seed: int = 0,
     batch: int = 1024,
     play: Callable[..., dict[str, Array]] | None = None,
@@ -204,23 +210,40 @@ def run_free_play(
     `make_free_play` of the same env, agent and T, to be compiled once for several calls. The same arguments give the
     same worlds on a deterministic engine. Raises ValueError for labels of another shape or outside the one-hot.
     """
+    play = play or make_free_play(env, agent, len(labels))
+    parts = []
+    for arrays in batches(env, agent, clip, frame, labels, play, instead, seed, batch):
+        once = {"fell": arrays.pop("fallen").any(axis=1), "lost": arrays.pop("lost").sum(axis=1)}
+        parts.append(FreePlay(**arrays, **once))
+    return concatenate(parts)
+
+
+def batches(
+    env: Any,
+    agent: Agent,
+    clip: np.ndarray,
+    frame: np.ndarray,
+    labels: np.ndarray,
+    play: Callable[..., dict[str, Array]],
+    instead: Instead | None = None,
+    seed: int = 0,
+    batch: int = 1024,
+) -> Iterator[dict[str, np.ndarray]]:
+    """What `play` gives of worlds as in `run_free_play`, a batch at a time: arrays (n, T, …), clip and start (n,)."""
     labels = np.asarray(labels, np.int32)
     count, known = len(clip), env.options.observation.num_skills
     if labels.ndim != 2 or labels.shape[1] != count or not labels.shape[0]:
         raise ValueError(f"labels: expected (steps, {count}), got {labels.shape}")
     if labels.min() < 0 or labels.max() >= known:
         raise ValueError(f"labels: expected 0 to {known - 1}, got {labels.min()} to {labels.max()}")
-    play = play or make_free_play(env, agent, len(labels))
-    batch, parts = min(batch, count), []
+    batch = min(batch, count)
     for first in range(0, count, batch):
         # the last batch is filled up with repeats, so that one compilation serves all
         which = np.arange(first, first + batch) % count
-        some = jax.tree.map(lambda x, which=which: jnp.asarray(np.asarray(x)[which], jnp.float32), instead)
+        some = jax.tree.map(lambda x, which=which: jnp.asarray(np.asarray(x)[which]), instead)
         where = (jnp.asarray(np.asarray(x)[which], jnp.int32) for x in (clip, frame))
         rng = jax.random.fold_in(jax.random.key(seed), first)
         seen = jax.device_get(play(env.tables, agent.parameters, *where, some, jnp.asarray(labels[:, which]), rng))
-        arrays = {name: np.swapaxes(x, 0, 1) for name, x in seen.items()}
-        fell, lost = arrays.pop("fallen").any(axis=1), arrays.pop("lost").sum(axis=1)
-        part = FreePlay(**arrays, fell=fell, lost=lost, clip=clip[which], start=frame[which])
-        parts.append(part.select(np.arange(min(batch, count - first))))
-    return concatenate(parts)
+        kept = slice(min(batch, count - first))
+        arrays = {name: np.swapaxes(x, 0, 1)[kept] for name, x in seen.items()}
+        yield arrays | {"clip": clip[which][kept], "start": frame[which][kept]}

@@ -78,6 +78,11 @@ def make_agent(policy: str | Path, env: Any, deterministic: bool = True) -> Agen
         )
     if HEADS[bundle.head].action_kind != kind:
         raise ValueError(f"{file} is a {bundle.head} policy, this environment's actions are {kind}")
+    encoders = [known.get("history_encoder") for known in (bundle.metadata, getattr(env, "policy_metadata", {}))]
+    if encoders[0] != encoders[1]:
+        raise ValueError(
+            f"{file} was trained with the history encoder {encoders[0]}, this environment has {encoders[1]} (SHA-256)"
+        )
     trouble = low_level.complaint(bundle.metadata, getattr(env, "policy_metadata", {}), str(file))
     if trouble and not low_level.allows_other(getattr(env, "config", None)):
         raise ValueError(trouble)

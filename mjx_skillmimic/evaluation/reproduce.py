@@ -63,11 +63,12 @@ class Contender:
         return np.asarray(self.env.tables.motions.lengths)
 
 
-def contenders(request: Request) -> Iterator[Contender]:
+def contenders(request: Request, adapt: Callable[[Any], None] = lambda config: None) -> Iterator[Contender]:
     """Every policy on every engine, with its own scene, observation and actions, on the same clips.
 
-    Raises FileNotFoundError for a policy or clips that are not there, ValueError for an engine that does not exist or a
-    policy of other sizes, before anything is run where that can be told.
+    adapt: changes a policy's evaluation configuration in place. Raises FileNotFoundError for a policy or clips that are
+    not there, ValueError for an engine that does not exist or a policy of other sizes, before anything is run where
+    that can be told.
     """
     from mjx_skillmimic import envs
     from mjx_skillmimic.physics.registry import resolve_engine
@@ -83,6 +84,7 @@ def contenders(request: Request) -> Iterator[Contender]:
             config = setup.evaluation_config(setup.run_config(policy, request.preset))
             with config.unlocked():
                 config.physics = {"engine": engine, "options": {}}
+                adapt(config)
             same = json.dumps({s: config[s].to_dict() for s in _TABLE_SECTIONS} | {"feet": engine == "mjx-jax"})
             env = envs.load(config.get("env", "BallPlay"), config, clips=clips, tables=tables.get(same))
             tables[same] = env.tables

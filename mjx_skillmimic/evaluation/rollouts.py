@@ -21,6 +21,7 @@ from mjx_skillmimic.imitation.features import simulated_features
 from mjx_skillmimic.imitation.reward import imitation_reward
 from mjx_skillmimic.kinematics import forward_kinematics
 from mjx_skillmimic.motion import table
+from mjx_skillmimic.motion.start_frames import nearest_start
 from mjx_skillmimic.physics.base import EDGES, BodyState
 from mjx_skillmimic.rotations import Array
 
@@ -41,6 +42,16 @@ def evaluation_config(config: ml_collections.ConfigDict) -> ml_collections.Confi
         config.start.transition_probability = 0.0
         config.start.placement_probability = 0.0
         config.start.seam_probability = 0.0
+        # SkillMimicV2's
+        for section, option in (("noise", "probability"), ("switch", "probability"), ("ats", "alpha")):
+            if section in config:
+                config[section][option] = 0.0
+        for section, option in (("retime", "search"), ("buffer", "reward")):
+            if section in config:
+                config[section][option] = "off"
+        if "noise" in config:
+            config.noise.probability = config.switch.probability = config.ats.alpha = 0.0
+            config.retime.search = config.buffer.reward = "off"
     return config
 
 
@@ -129,6 +140,7 @@ def _playback_step(env: Any, agent: Agent, parameters: Any, state: Any, key: Arr
         env.options.weights.for_skill(info["skill"]),
         env.options.reward,
         edges,
+        info["skill"],
     )
     state = state.replace(info=info | {"previous_dof_vel": now.dof_vel})
     return state, body, flags, edges, reward, jnp.zeros(reward.shape, bool)
@@ -167,8 +179,10 @@ def run_episodes(
 
 
 def run_from(env: Any, agent: Agent, clip: np.ndarray, frame: np.ndarray, seed: int = 0, batch: int = 1024) -> Episodes:
-    """`run_episodes` from chosen frames (N,) of chosen clips (N,), each to its clip's end."""
+    """`run_episodes` from chosen frames (N,) of chosen clips (N,), each to its clip's end; from the nearest valid frame
+    where the chosen one is missing."""
     motions, episodes = env.tables.motions, len(clip)
+    frame = nearest_start(motions, clip, frame)
     lengths = np.asarray(motions.lengths)
     batch = min(batch, episodes)
     rollout = make_rollout(env, agent, int((lengths[clip] - 1 - frame).max()))

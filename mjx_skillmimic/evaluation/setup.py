@@ -53,6 +53,9 @@ def run_config(policy: str | Path, preset: str = "default", task: str | None = N
             found = from_json(beside.read_text())
         elif isinstance(metadata.get("config"), dict):
             found = from_json(json.dumps(metadata["config"]))
+        if found is not None and found.get("history", {}).get("encoder"):
+            # It travels with the policy; the file that it was trained with may be anywhere, or another by now.
+            found.history.encoder = str(file)
     if found is None:
         if task is None and str(policy).startswith(LABEL):
             raise ValueError(f"{policy} chooses in a high-level task: name it, as in --task Heading")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 PANELS = (("standing", "standing 3 s after the switch, %"), ("success", "success of the new skill within 3 s, %"))
+V2_PANELS = (("success", "the skill performed for the whole time, %"),)
 _INK = "#343a42"
 
 
-def draw_switch_matrix(document: Mapping[str, Any], path: str | Path) -> Path:
-    """One row for each policy and engine: standing, and success of the new skill; in each cell the share and, below,
-    its interval. Raises ValueError for a document without results."""
+def draw_switch_matrix(
+    document: Mapping[str, Any], path: str | Path, panels: Sequence[tuple[str, str]] = PANELS
+) -> Path:
+    """One row for each policy and engine, by default standing, and success of the new skill; in each cell the share
+    and, below, its interval. panels: key of a result's matrix, and title. Raises ValueError for a document without
+    results."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -24,11 +28,11 @@ def draw_switch_matrix(document: Mapping[str, Any], path: str | Path) -> Path:
     if not results:
         raise ValueError("a switching matrix needs at least one result, got none")
     side = max(3.6, 1.6 + 0.72 * max(len(r["skills"]) for r in results))
-    size = (2 * side + 1.2, len(results) * side + 0.3)
-    figure, axes = pyplot.subplots(len(results), 2, figsize=size, squeeze=False, constrained_layout=True)
+    size = (len(panels) * side + 1.2, len(results) * side + 0.3)
+    figure, axes = pyplot.subplots(len(results), len(panels), figsize=size, squeeze=False, constrained_layout=True)
     image: Any = None
     for result, row in zip(results, axes, strict=True):
-        for axis, (key, title) in zip(row, PANELS, strict=True):
+        for axis, (key, title) in zip(row, panels, strict=True):
             image = _heat_map(axis, result["skills"], result[key])
             axis.set_title(f"{result['policy']}, {result['engine']}\n{title}", fontsize=9)
     bar = figure.colorbar(image, ax=axes, shrink=0.7, pad=0.01)

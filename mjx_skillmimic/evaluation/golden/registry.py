@@ -38,13 +38,18 @@ class Quantity:
 
 Check = Callable[[dict[str, np.ndarray]], Iterator[Quantity]]
 _CHECKS: dict[str, Check] = {}
+_NEEDS: dict[str, tuple[str, ...]] = {}
 
 
-def covers(pattern: str) -> Callable[[Check], Check]:
-    """Registers a check for the golden files whose stem matches `pattern`; the longest matching pattern wins."""
+def covers(pattern: str, needs: tuple[str, ...] = ()) -> Callable[[Check], Check]:
+    """Registers a check for the golden files whose stem matches `pattern`; the longest matching pattern wins.
+
+    needs: stems of files beside it whose arrays the check is given, too, as "stem/name".
+    """
 
     def register(check: Check) -> Check:
         _CHECKS[pattern] = check
+        _NEEDS[pattern] = needs
         return check
 
     return register
@@ -52,5 +57,15 @@ def covers(pattern: str) -> Callable[[Check], Check]:
 
 def find(stem: str) -> Check | None:
     """The check for a file stem, or None where the project does not cover it yet."""
-    matching = [pattern for pattern in _CHECKS if fnmatch.fnmatch(stem, pattern)]
-    return _CHECKS[max(matching, key=len)] if matching else None
+    pattern = _pattern(stem)
+    return None if pattern is None else _CHECKS[pattern]
+
+
+def needs(stem: str) -> tuple[str, ...]:
+    """Stems of the files that the check of a file stem reads as well."""
+    pattern = _pattern(stem)
+    return () if pattern is None else _NEEDS[pattern]
+
+
+def _pattern(stem: str) -> str | None:
+    return max((pattern for pattern in _CHECKS if fnmatch.fnmatch(stem, pattern)), key=len, default=None)

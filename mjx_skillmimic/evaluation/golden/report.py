@@ -16,7 +16,18 @@ import numpy as np
 from mjx_skillmimic.evaluation.golden import registry
 
 # Modules that register checks; one that a checkout does not have leaves its files "not covered".
-_MODULES = ("imitation", "scripted_env", "motion", "ppo", "high_level")
+_MODULES = (
+    "imitation",
+    "scripted_env",
+    "motion",
+    "ppo",
+    "high_level",
+    "v2_imitation",
+    "v2_metrics",
+    "stitching",
+    "v2_env",
+    "history",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +106,9 @@ def check_file(path: Path) -> list[Row]:
         return []
     try:
         arrays = read_arrays(path)
+        for other in registry.needs(path.stem):
+            beside = read_arrays(path.with_name(f"{other}.npz"))
+            arrays |= {f"{other}/{name}": array for name, array in beside.items()}
     # the bytes are somebody else's: NumPy, zipfile and zlib each raise their own kinds
     except Exception as error:
         return [_problem(path, f"unreadable: {_describe(error)}")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
@@ -11,9 +11,11 @@ from mjx_skillmimic import rotations
 from mjx_skillmimic.evaluation.golden.imitation import REWARD, body_state, compare_features, object_fields
 from mjx_skillmimic.evaluation.golden.locate import find_clip
 from mjx_skillmimic.evaluation.golden.registry import Quantity, covers
+from mjx_skillmimic.evaluation.golden.stitching import find_v2_clip
 from mjx_skillmimic.imitation import contact_graph, features, reward, termination
 from mjx_skillmimic.imitation.options import RewardOptions, TerminationOptions
 from mjx_skillmimic.model import humanoid
+from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.derive import derive
 from mjx_skillmimic.motion.features import ROW_SIZE, Features
 from mjx_skillmimic.motion.library import load_clip
@@ -32,18 +34,32 @@ def check_scripted_env(arrays: Arrays) -> Iterator[Quantity]:
     step, and the previous velocities survive a reset. Features and reward of the step right after a reset are left out:
     the published ones mix in link states of the episode before (§12 item 14).
     """
-    clips = [derive(load_clip(find_clip(name))).features().to_row() for name in arrays["motion_names"].tolist()]
+    yield from _check_steps(arrays, [load_clip(find_clip(str(name))) for name in arrays["motion_names"]], behind=0)
+
+
+@covers("v2_scripted_env")
+def check_scripted_v2_env(arrays: Arrays) -> Iterator[Quantity]:
+    """The same of SkillMimic-V2, whose rows and endings are one step behind (skillmimic_v2.md §1.2)."""
+    yield from _check_steps(arrays, [find_v2_clip(str(name)) for name in arrays["motion_names"]], behind=1)
+
+
+def _check_steps(arrays: Arrays, motions: Sequence[MotionClip], behind: int) -> Iterator[Quantity]:
+    """behind: steps by which the row that is compared, and the clock that ends episodes, are behind the state."""
+    clips = [derive(clip).features().to_row() for clip in motions]
     options, weights = RewardOptions.reference(), reward.RewardWeights()
     step = jax.jit(reward.imitation_reward, static_argnums=6)
     num_steps, num_envs = arrays["reset_before"].shape
     progress = np.zeros(num_envs, int)
     prev_dof_vel = np.zeros((num_envs, humanoid.NUM_DOFS), np.float32)
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in ("hoi", "reward", "reset", "terminate", "progress")}
+    rows: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("hoi", "reward", "reset", "terminate", "progress", "row")
+    }
     for k in range(num_steps):
         progress = np.where(arrays["reset_before"][k] == 1, 0, progress)
         sim = features.simulated_features(_state_before(arrays, clips, k), progress, options)
         progress = progress + 1
-        ref = Features.from_row(_reference_rows(arrays, clips, k, progress))
+        clock = progress - behind
+        ref = Features.from_row(_reference_rows(arrays, clips, k, clock))
         flags = (
             contact_graph.body_contact(arrays["contact_forces"][k], options.body_force_threshold),
             contact_graph.object_contact(arrays["obj_contact_force"][k], options.object_force_threshold),
@@ -52,14 +68,15 @@ def check_scripted_env(arrays: Arrays) -> Iterator[Quantity]:
         prev_dof_vel = sim.dof_vel
         fresh = sim.replace(root_pos=arrays["root_state"][k, :, :3])  # type: ignore[attr-defined]
         lengths = arrays["episode_length"][k]
-        ending = termination.termination(fresh, ref, progress, lengths, TerminationOptions.reference())
-        for name, value in zip(rows, (sim.to_row(), total, ending.done, ending.terminated, progress), strict=True):
+        ending = termination.termination(fresh, ref, clock, lengths, TerminationOptions.reference())
+        found = (sim.to_row(), total, ending.done, ending.terminated, progress, clock)
+        for name, value in zip(rows, found, strict=True):
             rows[name].append(np.asarray(value))
     ours = {name: np.stack(values) for name, values in rows.items()}
     settled = arrays["reset_before"] == 0
     hoi, expected = (Features.from_row(x[settled]) for x in (ours["hoi"], arrays["out_hoi_obs"]))
     yield from compare_features(hoi, expected, "hoi_obs ")
-    yield Quantity("ref_index", ours["progress"], arrays["out_ref_index"])
+    yield Quantity("ref_index", ours["row"], arrays["out_ref_index"])
     yield Quantity("reward", ours["reward"][settled], arrays["out_reward"][settled], **REWARD)
     yield Quantity("reset", ours["reset"].astype(int), arrays["out_reset"])
     yield Quantity("terminate", ours["terminate"].astype(int), arrays["out_terminate"])
