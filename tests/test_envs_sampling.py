@@ -84,7 +84,9 @@ def law_of(score: np.ndarray, options: StartOptions) -> dict[tuple[int, int], fl
 
 
 def frequencies(curriculum: sampling.Curriculum, count: int) -> dict[tuple[int, int], int]:
-    drawn = jax.vmap(functools.partial(sampling.draw, MOTIONS, curriculum))(jax.random.split(jax.random.key(3), count))
+    drawn = jax.vmap(functools.partial(sampling.draw, MOTIONS, BINS, curriculum))(
+        jax.random.split(jax.random.key(3), count)
+    )
     pairs, counts = np.unique(np.stack(drawn, axis=1), axis=0, return_counts=True)
     return {(int(c), int(f)): int(n) for (c, f), n in zip(pairs, counts, strict=True)}
 
@@ -206,7 +208,7 @@ class BinnedEnv(PointEnv):
 
     @staticmethod
     def _drawn(curriculum: sampling.Curriculum, rng: jax.Array) -> dict[str, object]:
-        draw = jax.vmap(lambda key: sampling.draw(MOTIONS, curriculum, jax.random.fold_in(key, 5)))
+        draw = jax.vmap(lambda key: sampling.draw(MOTIONS, BINS, curriculum, jax.random.fold_in(key, 5)))
         clip, frame = draw(rng)
         return {"attempt": sampling.begin_attempt(BINS, clip, frame), "frame": frame}
 

@@ -12,7 +12,7 @@ import ml_collections
 import numpy as np
 
 from mjx_skillmimic.envs import nonfinite, options
-from mjx_skillmimic.envs.episodes import EpisodeLaw, Tables, build_tables
+from mjx_skillmimic.envs.episodes import EpisodeLaw, Start, Tables, build_tables
 from mjx_skillmimic.envs.state import State
 from mjx_skillmimic.imitation import actions, contact_graph, observation, privileged, termination
 from mjx_skillmimic.imitation.features import simulated_features
@@ -60,13 +60,13 @@ class BallPlay:
             # Its boxes meet the floor in other points than those of the other engines (docs/physics.md).
             chosen = chosen._replace(scene=dataclasses.replace(chosen.scene, feet="corners"))
         self.config = config
-        self.clips = list(clips) if clips is not None else library.load_clips(config.motion.path)
+        self.clips = list(clips) if clips is not None else library.load_clips(config.motion.path, chosen.motion.order)
         self.scene = build_scene(chosen.scene)
         self.physics = make_physics(engine, self.scene, **config.physics.options)
         self.options = chosen
         check_weights(chosen.weights, chosen.reward)
         self.layout = observation.observation_layout(chosen.observation)
-        self.episodes = EpisodeLaw(chosen)
+        self.episodes = self._episode_law()
         self.tables = self.episodes.complete(tables or build_tables(self.clips, self.scene, chosen))
         dof_pos = np.asarray(self.tables.motions.reference.dof_pos)
         self.initial_action = actions.initial_action(dof_pos, chosen.action)
@@ -90,18 +90,29 @@ class BallPlay:
     def reset(self, rng: Array) -> State:
         """N worlds on freshly drawn clips and frames. rng: (N,) keys."""
         curriculum = self.episodes.new_curriculum(self.tables)
-        return self._begin(self.tables, curriculum, *self.episodes.draw(self.tables, curriculum, rng))
+        everywhere = jnp.ones(rng.shape[0], bool)
+        rng, info, start = self.episodes.new_episodes(self.tables, curriculum, rng, everywhere)
+        return self._begin(self.tables, curriculum, rng, info, start)
 
     def begin(self, tables: Tables, rng: Array, clip: Array, frame: Array) -> State:
         """Worlds that start on chosen frames: rng (N,) keys for later resets, clip and frame (N,) int."""
         curriculum = self.episodes.new_curriculum(tables)
-        return self._begin(tables, curriculum, rng, *self.episodes.chosen(tables, clip, frame))
+        return self._begin(tables, curriculum, rng, *self.episodes.chosen_episodes(tables, rng, clip, frame))
 
-    def _begin(self, tables: Tables, curriculum: Any, rng: Array, info: dict[str, Any], row: Array) -> State:
-        """Worlds with keys `rng` (N,) for later resets and episodes `info` that start in the states `row` (N,)."""
-        qpos, qvel, body = self.episodes.start_state(tables, info, row)
-        info |= _memory(body)
-        data, obs = self.physics.init(qpos, qvel), self._observe(body, info["skill"])
+    def put(self, state: State, qpos: Array, qvel: Array) -> State:
+        """The episodes of a state as if they began in these coordinates (N, nq), (N, nv), whatever their clips say."""
+        start = qpos, qvel, self.body_state(self.physics.init(qpos, qvel))
+        return self._begin(state.shared, state.curriculum, state.info["rng"], dict(state.info), start)
+
+    def _episode_law(self) -> EpisodeLaw:
+        """The law of episodes under `self.options`."""
+        return EpisodeLaw(self.options)
+
+    def _begin(self, tables: Tables, curriculum: Any, rng: Array, info: dict[str, Any], start: Start) -> State:
+        """Worlds with keys `rng` (N,) for later resets and episodes `info` that begin in the states `start`."""
+        qpos, qvel, body = start
+        info |= self._memory(tables, body, info)
+        data, obs = self.physics.init(qpos, qvel), self._observe(body, info)
         zero = jnp.zeros(obs.shape[0], jnp.float32)
         metrics = jax.tree.map(jnp.zeros_like, self._evaluate(tables, body, info)[1])
         metrics |= {"overflow": zero, "nonfinite": zero}
@@ -111,8 +122,13 @@ class BallPlay:
         info |= self._privileged(tables, body, info, "privileged", "final_privileged")
         return State(data, obs, zero, zero, metrics, info, tables, curriculum)
 
-    def step(self, state: State, action: Array) -> State:
-        """One control step of 1/60 s; worlds that end are drawn anew."""
+    # Whether `step` needs to be told the mapped axis over which worlds are split, and whether `info["weight"]` (N,)
+    # says which steps PPO may learn from.
+    pools_rewards = False
+    weighs_steps = False
+
+    def step(self, state: State, action: Array, axis_name: str | None = None) -> State:
+        """One control step of 1/60 s; worlds that end are drawn anew. axis_name: see `pools_rewards`."""
         tables = state.shared
         target = actions.pd_targets(action, self.options.action)
         data = self.physics.step(state.data, target)
@@ -127,11 +143,12 @@ class BallPlay:
         truncated = ending.truncated & finite
         lost = (data.overflow > state.data.overflow) & finite
         metrics |= {"overflow": lost.astype(jnp.float32), "nonfinite": (~finite).astype(jnp.float32)}
+        info |= self._recall(tables, body, info)
         info |= {
             # What the next step's reward needs of this one.
             "features": simulated_features(body, info["progress"], self.options.reward),
             "previous_dof_vel": info["features"].dof_vel,
-            "final_obs": self._observe(body, info["skill"]),
+            "final_obs": self._observe(body, info),
             "terminated": terminated.astype(jnp.float32),
             "truncation": truncated.astype(jnp.float32),
             "nonfinite": nonfinite.record_nonfinite(
@@ -140,8 +157,9 @@ class BallPlay:
         }
         info |= self._privileged(tables, body, info, "privileged", "final_privileged")
         done = terminated | truncated
+        reward, judged = self._judged(tables, info, reward, finite, axis_name)
         reward = jnp.where(finite, reward, 0.0)
-        info |= self.episodes.record_step(info, reward, done)
+        info |= judged | self.episodes.record_step(info, reward, done)
         over = done.astype(jnp.float32)
         ended = State(data, info["final_obs"], reward, over, metrics, info, tables, state.curriculum)
         return self._restart(ended, done)
@@ -172,18 +190,35 @@ class BallPlay:
     def _restart(self, state: State, done: Array) -> State:
         """Puts the worlds of `done` (N,) on new clips and frames."""
         tables = state.shared
-        rng, drawn, row = self.episodes.draw(tables, state.curriculum, state.info["rng"])
-        qpos, qvel, start = self.episodes.start_state(tables, drawn, row)
-        drawn |= {"rng": rng, **_memory(start), **self._privileged(tables, start, drawn, "privileged")}
+        rng, drawn, begun = self.episodes.new_episodes(tables, state.curriculum, state.info["rng"], done, state.info)
+        qpos, qvel, start = begun
+        drawn |= self._memory(tables, start, drawn)
+        drawn |= {"rng": rng, **self._privileged(tables, start, drawn, "privileged")}
         old = {name: state.info[name] for name in drawn}
         fresh = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), drawn, old)
-        obs = jnp.where(done[:, None], self._observe(start, drawn["skill"]), state.obs)
+        obs = jnp.where(done[:, None], self._observe(start, drawn), state.obs)
         data = self.physics.reset(state.data, done, qpos, qvel)
         return dataclasses.replace(state, data=data, obs=obs, info=state.info | fresh)
 
-    def _observe(self, body: BodyState, skill: Array) -> Array:
-        one_hot = observation.skill_one_hot(skill, self.options.observation.num_skills)
+    def _observe(self, body: BodyState, info: dict[str, Any]) -> Array:
+        one_hot = observation.skill_one_hot(info["skill"], self.options.observation.num_skills)
         return observation.observe(body, one_hot, self.options.observation)
+
+    def _memory(self, tables: Tables, start: BodyState, info: dict[str, Any]) -> dict[str, Any]:
+        """What new episodes `info` remember; the published code's stale buffers (§4.3) are not reproduced."""
+        features = simulated_features(start)
+        return {"features": features, "previous_dof_vel": features.dof_vel}
+
+    def _recall(self, tables: Tables, body: BodyState, info: dict[str, Any]) -> dict[str, Any]:
+        """What a step that led to `body` changes in what a task remembers, before it observes."""
+        return {}
+
+    def _judged(
+        self, tables: Tables, info: dict[str, Any], reward: Array, finite: Array, axis_name: str | None
+    ) -> tuple[Array, dict[str, Any]]:
+        """The rewards (N,) that are given for those of a step in worlds that are `finite` (N,) bool, and what `info`
+        tells of them."""
+        return reward, {}
 
     def _privileged(self, tables: Tables, body: BodyState, info: dict[str, Any], *names: str) -> dict[str, Array]:
         """Under each of the names what only the critic sees (N, privileged_size); nothing where that is off."""
@@ -208,6 +243,7 @@ class BallPlay:
             self.options.weights.for_skill(info["skill"]),
             chosen,
             body.edges,
+            info["skill"],
         )
         touched = body.edges[..., contact_graph.EDGES.index("hands_object")]
         metrics = {f"reward/{name}": value for name, value in factors.items()} | {
@@ -226,18 +262,13 @@ class BallPlay:
             info["progress"],
             info["episode_length"],
             self.options.termination,
+            info["skill"],
         )
 
 
 def default_config(preset: str = "default") -> ml_collections.ConfigDict:
     """The environment's configuration for a preset of `options.PRESETS`. Raises KeyError for another."""
     return options.to_config(preset)
-
-
-def _memory(start: BodyState) -> dict[str, Any]:
-    """What a new episode remembers; the published code's stale buffers (§4.3) are not reproduced."""
-    features = simulated_features(start)
-    return {"features": features, "previous_dof_vel": features.dof_vel}
 
 
 def _finite_worlds(*arrays: Array) -> Array:

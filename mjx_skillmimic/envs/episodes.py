@@ -25,6 +25,7 @@ from mjx_skillmimic.motion import table
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.features import Features
 from mjx_skillmimic.motion.moved import no_move, then
+from mjx_skillmimic.motion.start_frames import check_start
 from mjx_skillmimic.physics.base import BodyState
 from mjx_skillmimic.rotations import Array
 
@@ -33,11 +34,15 @@ from mjx_skillmimic.rotations import Array
 _PLACEMENT, _TRANSITION, _SEAM = 2, 3, 4
 
 
+# Coordinates (N, nq), (N, nv) and body states that episodes start from.
+Start = tuple[Array, Array, BodyState]
+
+
 @struct.dataclass
 class Tables:
     """What all worlds share: the reference of every frame, and the state to start from on it; where they are used,
     `sampling.Bins` of start frames, `transitions.Pairs` between skills, `placement.Approach` and
-    `seams.Seams`, else None.
+    `seams.Seams`, else None. own: what a task's own law of episodes needs beside these.
     """
 
     motions: table.MotionTable
@@ -46,10 +51,14 @@ class Tables:
     pairs: Any = None
     approach: Any = None
     seams: Any = None
+    own: Any = None
 
 
 def build_tables(clips: Sequence[MotionClip], scene: Scene, chosen: EnvironmentOptions) -> Tables:
-    """Motion table and start states of the clips. Raises ValueError for a frame rate that is not the control rate."""
+    """Motion table and start states of the clips.
+
+    Raises ValueError for a frame rate that is not the control rate, or a fixed start frame that a clip misses.
+    """
     rate = 1.0 / scene.control_dt
     if slow := [clip for clip in clips if abs(clip.fps - rate) > 1e-3 * rate]:
         raise ValueError(
@@ -57,8 +66,14 @@ def build_tables(clips: Sequence[MotionClip], scene: Scene, chosen: EnvironmentO
             "(1 / (scene.timestep × scene.substeps)): resample the clip or change these"
         )
     motions = table.build_table(
-        clips, scene.skeleton, key_bodies=chosen.motion.key_bodies, pick_weight=chosen.motion.pick_weight
+        clips,
+        scene.skeleton,
+        key_bodies=chosen.motion.key_bodies,
+        pick_weight=chosen.motion.pick_weight,
+        missing=chosen.motion.missing,
     )
+    if chosen.start.frame is not None:
+        check_start(motions, chosen.start.frame)
     # A start must not kick the ball whether the policy begins with the zero action or near the clips' pose.
     initial = actions.initial_action(np.asarray(motions.reference.dof_pos), chosen.action)
     targets = actions.pd_targets(np.stack([np.zeros_like(initial), initial]), chosen.action)
@@ -97,13 +112,11 @@ class EpisodeLaw:
             tables = dataclasses.replace(tables, seams=joined)
         return tables
 
-    def new_curriculum(self, tables: Tables) -> sampling.Curriculum | None:
+    def new_curriculum(self, tables: Tables) -> Any:
         """The law of start frames before any episode; None for the uniform law, which never changes."""
         return sampling.new_curriculum(tables.motions, tables.bins, self.start) if self.adapts else None
 
-    def adapt(
-        self, tables: Tables, curriculum: sampling.Curriculum, finished: sampling.Finished, axis_name: str | None
-    ) -> tuple[sampling.Curriculum, sampling.Finished]:
+    def adapt(self, tables: Tables, curriculum: Any, finished: Any, axis_name: str | None) -> tuple[Any, Any]:
         """The law after the episodes that finished, of all members of a mapped axis, and an empty record of these."""
         curriculum = sampling.adapt(tables.motions, tables.bins, curriculum, finished, self.start, axis_name)
         return curriculum, sampling.nothing_finished(finished.bin.shape[0])
@@ -121,17 +134,13 @@ class EpisodeLaw:
         )
         return {"attempt": attempt, "finished": finished}
 
-    def draw(
-        self, tables: Tables, curriculum: sampling.Curriculum | None, rng: Array
-    ) -> tuple[Array, dict[str, Any], Array]:
+    def draw(self, tables: Tables, curriculum: Any, rng: Array) -> tuple[Array, dict[str, Any], Array]:
         """Next keys, new episodes of worlds with keys (N,), and the rows of their start states."""
         fixed = self.start.frame
 
         def one(key: Array) -> tuple[Array, Array, Array, Array]:
             following, now = jax.random.split(key)
-            if curriculum is not None:
-                return following, now, *sampling.draw(tables.motions, curriculum, now)
-            return following, now, *table.sample(tables.motions, now, start=fixed)
+            return following, now, *self.draw_frame(tables, curriculum, now)
 
         rng, now, clip, drawn = jax.vmap(one)(rng)
         frame = drawn if fixed is not None else tables.starts.frame[table.rows(tables.motions, clip, drawn)]
@@ -150,11 +159,33 @@ class EpisodeLaw:
         info = self._over_seam(tables, now, info)
         return rng, info | self._placed(tables, now, row, ~goes), row
 
+    def draw_frame(self, tables: Tables, curriculum: Any, rng: Array) -> tuple[Array, Array]:
+        """int32 (clip, frame) () of one key; to be mapped over keys."""
+        if curriculum is not None:
+            return sampling.draw(tables.motions, tables.bins, curriculum, rng)
+        return table.sample(tables.motions, rng, start=self.start.frame)
+
+    def new_episodes(
+        self, tables: Tables, curriculum: Any, rng: Array, wanted: Array, before: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any], Start]:
+        """`draw`, and the states that the episodes start from.
+
+        wanted: (N,) bool, the worlds whose new episodes will be used: for others there may be any. before: `info` of
+        the worlds at the end of the episodes before, None where there were none.
+        """
+        rng, info, row = self.draw(tables, curriculum, rng)
+        return rng, info, self.start_state(tables, info, row)
+
+    def chosen_episodes(self, tables: Tables, rng: Array, clip: Array, frame: Array) -> tuple[dict[str, Any], Start]:
+        """`chosen`, and the states that the episodes start from; rng: (N,) keys."""
+        info, row = self.chosen(tables, clip, frame)
+        return info, self.start_state(tables, info, row)
+
     def chosen(self, tables: Tables, clip: Array, frame: Array) -> tuple[dict[str, Any], Array]:
         """Episodes that imitate clips (N,) from frames (N,) on, with the clip's own start and ball, and their rows."""
         return self._episode(tables, clip, frame, frame), table.rows(tables.motions, clip, frame)
 
-    def start_state(self, tables: Tables, info: dict[str, Any], row: Array) -> tuple[Array, Array, BodyState]:
+    def start_state(self, tables: Tables, info: dict[str, Any], row: Array) -> Start:
         """Coordinates and body states (N, …) that episodes start from in the states of `row` (N,)."""
         qpos, qvel, body = tables.starts.qpos[row], tables.starts.qvel[row], tables.starts.body_state(row)
         return placement.move_ball(info["placement"], qpos, qvel, body) if self.places_ball else (qpos, qvel, body)
@@ -172,7 +203,7 @@ class EpisodeLaw:
         if self.goes_on:
             clip, frame, _ = seams.imitated(tables.seams, info, info["progress"][:, None] + jnp.asarray(ahead))
             return tables.motions.reference.contact[table.rows(tables.motions, clip, frame)]
-        frame = (info["frame"] + info["progress"])[:, None] + jnp.asarray(ahead)
+        frame = info["frame"][:, None] + self._held(info, info["progress"][:, None] + jnp.asarray(ahead))
         return tables.motions.reference.contact[table.rows(tables.motions, info["clip"][:, None], frame)]
 
     def steps_left(self, info: dict[str, Any]) -> Array:
@@ -185,7 +216,7 @@ class EpisodeLaw:
         self, tables: Tables, info: dict[str, Any], progress: Array, pad: table.Pad, end: Array | None = None
     ) -> Features:
         """The reference rows (N,) of a step of the episodes, where these have it."""
-        clip, frame, move = info["clip"], info["frame"] + progress, info.get("move")
+        clip, frame, move = info["clip"], info["frame"] + self._held(info, progress), info.get("move")
         if self.goes_on:
             clip, frame, over = seams.imitated(tables.seams, info, progress)
             move = over if move is None else then(over, move)
@@ -205,8 +236,7 @@ class EpisodeLaw:
             "episode_length": table.episode_length(tables.motions, clip, frame, self.termination.episode_length),
             "skill": tables.motions.skills[clip],
         }
-        if self.adapts:
-            info["attempt"] = sampling.begin_attempt(tables.bins, clip, drawn)
+        info |= self._attempt(tables, clip, drawn)
         if self.changes_skill:
             info["move"] = no_move(clip.shape[0])
         if self.places_ball:
@@ -214,6 +244,14 @@ class EpisodeLaw:
         if self.goes_on:
             info["crosses"] = jnp.zeros(clip.shape, bool)
         return info
+
+    def _attempt(self, tables: Tables, clip: Array, frame: Array) -> dict[str, Any]:
+        """What the law that adapts keeps of episodes drawn on these frames (N,)."""
+        return {"attempt": sampling.begin_attempt(tables.bins, clip, frame)} if self.adapts else {}
+
+    def _held(self, info: dict[str, Any], progress: Array) -> Array:
+        """Reference rows since the episode's start at a progress (N,) or (N, K)."""
+        return progress
 
     def _over_seam(self, tables: Tables, rng: Array, info: dict[str, Any]) -> dict[str, Any]:
         """Episodes `info`, some of which go on behind the end of their clip; rng: (N,) keys."""

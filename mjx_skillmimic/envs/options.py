@@ -24,6 +24,8 @@ from mjx_skillmimic.model.options import PRESETS as SCENES
 from mjx_skillmimic.model.options import SceneOptions
 from mjx_skillmimic.motion import table
 from mjx_skillmimic.motion.derive import KeyBodies
+from mjx_skillmimic.motion.library import Order
+from mjx_skillmimic.motion.missing import Missing
 
 # Where a preset takes every section but the scene from: light hands change the scene and nothing else.
 BASES = {"default": "default", "reference": "reference", "light": "default"}
@@ -38,13 +40,16 @@ class MotionOptions:
     path: a file, a folder, or the name of a shipped clip. key_bodies: "stored" positions (`reference`) are 26–40 mm off
     the stored joint angles (§3.4), so no pose can match both; "fk" (`default`) takes them from the joint angles.
     pick_weight: weight of skill 1 among the skills; published: 2. pad: rows past the end of a clip: "zero" as
-    published, "hold" the last one.
+    published, "hold" the last one. missing: rows of missing frames: zeros as "published", or "bridged" (`derive`).
+    order: of the clips, by "path", or by the "number" their names end with, as SkillMimic-V2 has it.
     """
 
     path: str = DEFAULT_CLIP
     key_bodies: KeyBodies = "fk"
     pick_weight: float = 1.0
     pad: table.Pad = "hold"
+    missing: Missing = "bridged"
+    order: Order = "path"
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -52,7 +57,7 @@ class MotionOptions:
 
     @classmethod
     def reference(cls) -> MotionOptions:
-        return cls(key_bodies="stored", pick_weight=2.0, pad="zero")
+        return cls(key_bodies="stored", pick_weight=2.0, pad="zero", missing="published")
 
     @classmethod
     def default(cls) -> MotionOptions:
@@ -90,10 +95,10 @@ def to_config(preset: str = "default") -> ml_collections.ConfigDict:
     config.env = "BallPlay"
     config.preset = preset
     config.physics = {"engine": "auto", "options": {}}
-    config.scene = _section(SCENES[preset])
+    config.scene = section_of(SCENES[preset])
     for name, kind in _SECTIONS.items():
-        config[name] = _section(getattr(kind, BASES[preset])())
-    config.weights = _section(RewardWeights())
+        config[name] = section_of(getattr(kind, BASES[preset])())
+    config.weights = section_of(RewardWeights())
     return config
 
 
@@ -131,10 +136,13 @@ _OPTIONAL: dict[str, type] = {
     "feet_depth": float,
     "max_kick": float,
     "clip": float,
+    "lowest": float,
+    "clearance": float,
 }
 
 
-def _section(options: Any) -> ml_collections.ConfigDict:
+def section_of(options: Any) -> ml_collections.ConfigDict:
+    """A section of the configuration from a dataclass of options."""
     section = ml_collections.ConfigDict()
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)

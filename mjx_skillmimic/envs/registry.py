@@ -75,7 +75,9 @@ def _entry(name: str) -> tuple[Callable[..., Any], Callable[[str], ml_collection
 def _register_ours() -> None:
     # Imported on demand: building the list must not cost the import of MuJoCo.
     from mjx_skillmimic.envs import ball_play, high_level
+    from mjx_skillmimic.envs.v2 import env as v2
 
     register("BallPlay", ball_play.BallPlay, ball_play.default_config)
+    register("SkillMimicV2", v2.SkillMimicV2, v2.default_config)
     for kind in high_level.TASKS:
         high_level.register_task(kind)

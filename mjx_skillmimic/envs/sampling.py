@@ -62,12 +62,13 @@ class Finished:
 
 
 def build_bins(motions: table.MotionTable) -> Bins:
-    """The bins of a motion table."""
-    last = np.maximum(np.asarray(motions.lengths) - 2, table.FIRST_START)[:, None]
-    first = BIN_FRAMES * np.arange(last.max() // BIN_FRAMES + 1)
-    sizes = np.minimum(first + BIN_FRAMES, last + 1) - np.maximum(first, table.FIRST_START)
+    """The bins of a motion table, of frames that are not missing."""
+    starts, counts, frames = (np.asarray(x) for x in (motions.starts, motions.start_counts, motions.start_frames))
+    number = [frames[first : first + count] // BIN_FRAMES for first, count in zip(starts, counts, strict=True)]
+    bins = max(int(of_clip[-1]) for of_clip in number) + 1
+    sizes = np.stack([np.bincount(of_clip, minlength=bins) for of_clip in number])
     skills = np.asarray(motions.skills)
-    return Bins(jnp.asarray(np.maximum(sizes, 0), jnp.float32), jnp.asarray(skills[:, None] == skills))
+    return Bins(jnp.asarray(sizes, jnp.float32), jnp.asarray(skills[:, None] == skills))
 
 
 def new_curriculum(motions: table.MotionTable, bins: Bins, options: StartOptions) -> Curriculum:
@@ -103,19 +104,19 @@ def clip_law(motions: table.MotionTable, bins: Bins, score: Array, options: Star
     return share * label * ((1.0 - options.uniform_share) * weight / total + options.uniform_share)
 
 
-def draw(motions: table.MotionTable, curriculum: Curriculum, rng: Array) -> tuple[Array, Array]:
+def draw(motions: table.MotionTable, bins: Bins, curriculum: Curriculum, rng: Array) -> tuple[Array, Array]:
     """int32 (clip, frame) () of one key; to be mapped over keys."""
     clip_rng, frame_rng = jax.random.split(rng)
     u = jax.random.uniform(clip_rng) * curriculum.clip[-1]
     clip = jnp.minimum(jnp.searchsorted(curriculum.clip, u, side="right"), motions.num_clips - 1).astype(jnp.int32)
     within = curriculum.within[clip]
     which, where = jax.random.uniform(frame_rng, (2,))
-    number = jnp.sum(within <= which * within[-1])
-    last = jnp.maximum(motions.lengths[clip] - 2, table.FIRST_START)
-    first = jnp.maximum(BIN_FRAMES * number, table.FIRST_START)
-    end = jnp.minimum(BIN_FRAMES * (number + 1), last + 1)
-    frame = first + jnp.floor(where * (end - first)).astype(jnp.int32)
-    return clip, jnp.clip(frame, table.FIRST_START, last).astype(jnp.int32)
+    number = jnp.minimum(jnp.sum(within <= which * within[-1]), bins.sizes.shape[1] - 1)
+    size = bins.sizes[clip]
+    before = jnp.sum(jnp.where(jnp.arange(len(size)) < number, size, 0.0))
+    place = (before + jnp.floor(where * size[number])).astype(jnp.int32)
+    last = motions.start_counts[clip] - 1
+    return clip, motions.start_frames[motions.starts[clip] + jnp.minimum(place, last)]
 
 
 def begin_attempt(bins: Bins, clip: Array, frame: Array) -> Attempt:

@@ -159,6 +159,7 @@ def build_starts(scene: Scene, motions: table.MotionTable, options: StartOptions
         corrected, usable = settled.qpos, settled.kick <= options.max_kick
     qpos, qvel = jnp.asarray(corrected, jnp.float32), jnp.asarray(raw_qvel, jnp.float32)
     body = jax.jit(lambda q, v: body_state(scene, batch.new_state(q, v, engine=None)))(qpos, qvel)
+    usable &= np.asarray(motions.valid)
     return Starts(qpos, qvel, body, jnp.asarray(_nearest_usable(frame, lengths, usable)))
 
 

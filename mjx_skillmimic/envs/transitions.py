@@ -65,7 +65,7 @@ def nearest(motions: table.MotionTable) -> tuple[np.ndarray, np.ndarray, np.ndar
     """labels (L,), and for each frame and label the row of the nearest frame in [2, T − 2] of the label's clips (F, L)
     int32 and its distance (F, L) m, infinite for the frame's own label. On the host."""
     rows, lengths = resemblance(motions), np.asarray(motions.lengths)
-    skill, may_start = np.repeat(np.asarray(motions.skills), lengths), _may_start(lengths)
+    skill, may_start = np.repeat(np.asarray(motions.skills), lengths), _may_start(motions)
     labels = np.unique(skill)
     best = np.zeros((len(rows), len(labels)), np.int32)
     distance = np.full(best.shape, np.inf, np.float32)
@@ -136,7 +136,7 @@ def summary(motions: table.MotionTable, limits: Sequence[float]) -> list[str]:
     per cent of these frames with a pair below each limit (m). The last columns count frames and pairs to any label."""
     labels, _, distance = nearest(motions)
     lengths = np.asarray(motions.lengths)
-    may_start = _may_start(lengths)
+    may_start = _may_start(motions)
     skill, distance = np.repeat(np.asarray(motions.skills), lengths)[may_start], distance[may_start]
     below = np.stack([distance < limit for limit in limits])
     lines = ["| from \\ to | " + " | ".join(map(str, labels)) + " | frames | any label | pairs |"]
@@ -156,10 +156,11 @@ def _shares(found: np.ndarray) -> str:
     return " / ".join(f"{100 * share:.0f}" for share in found.mean(axis=1))
 
 
-def _may_start(lengths: np.ndarray) -> np.ndarray:
-    """(F,) bool: the frame lies in [2, T − 2]."""
+def _may_start(motions: table.MotionTable) -> np.ndarray:
+    """(F,) bool: the frame lies in [2, T − 2] and is not missing."""
+    lengths = np.asarray(motions.lengths)
     frame = np.concatenate([np.arange(length) for length in lengths])
-    return (frame >= table.FIRST_START) & (frame <= np.repeat(lengths, lengths) - 2)
+    return (frame >= table.FIRST_START) & (frame <= np.repeat(lengths, lengths) - 2) & np.asarray(motions.valid)
 
 
 def _rates(points: np.ndarray, fps: float) -> np.ndarray:

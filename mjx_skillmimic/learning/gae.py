@@ -29,11 +29,17 @@ def advantages(
     return result
 
 
-def normalize_advantages(advantage: Array, epsilon: float = 1e-8, axis_name: str | None = None) -> Array:
-    """(A − mean)/(std + ε) over the whole batch, with the unbiased standard deviation; any shape."""
+def normalize_advantages(
+    advantage: Array, epsilon: float = 1e-8, axis_name: str | None = None, weight: Array | None = None
+) -> Array:
+    """(A − mean)/(std + ε) over the whole batch, with the unbiased standard deviation; any shape.
+
+    weight: of the same shape and of mean 1, with which the samples count.
+    """
     size = advantage.size * axis.size(axis_name)
-    mean = axis.mean(jnp.mean(advantage), axis_name)
-    squares = axis.total(jnp.sum((advantage - mean) ** 2), axis_name)
+    counted = (lambda x: x) if weight is None else (lambda x: weight * x)
+    mean = axis.mean(jnp.mean(counted(advantage)), axis_name)
+    squares = axis.total(jnp.sum(counted((advantage - mean) ** 2)), axis_name)
     return (advantage - mean) / (jnp.sqrt(squares / (size - 1)) + epsilon)
 
 

@@ -104,7 +104,8 @@ class ClipRuns:
         return envs.load(self._config.env, config, clips=training.clips, tables=training.tables)
 
     def _bundle(self, state: Any, metadata: Mapping[str, Any] | None = None) -> policy.PolicyBundle:
-        return policy.bundle(self._options, state.params, state.obs_moments, metadata)
+        extras = getattr(self._training_env, "policy_extras", {})
+        return policy.bundle(self._options, state.params, state.obs_moments, metadata, extras)
 
 
 class CourseRuns:

@@ -19,7 +19,8 @@ class Samples:
     """What the loss needs of B samples: obs (B, D) raw, action (B, A) or choice (B,), old_output (B, A), the rest (B,).
 
     old_neg_log_prob, old_output: of the policy that acted; a mean or logits (`learning.heads`). old_value, target: in
-    the value normaliser's units. privileged (B, P) raw: what only the critic sees, None if there is nothing.
+    the value normaliser's units. privileged (B, P) raw: what only the critic sees, None if there is nothing. weight
+    (B,), of mean 1 over all samples: how much each counts, None where all count alike.
     """
 
     obs: Array
@@ -30,6 +31,7 @@ class Samples:
     old_value: Array
     target: Array
     privileged: Array | None = None
+    weight: Array | None = None
 
 
 def actor_loss(
@@ -76,11 +78,15 @@ def ppo_loss(
         batch.old_neg_log_prob, neg_log_prob, batch.advantage, options.clip_ratio, options.log_ratio_limit
     )
     critic = critic_loss(value, batch.target, batch.old_value, options.clip_ratio, options.clip_value_loss)
+
+    def mean(x: Array) -> Array:
+        return jnp.mean(x if batch.weight is None else batch.weight * x)
+
     terms = {
-        "loss/actor": jnp.mean(actor),
-        "loss/critic": jnp.mean(critic),
-        "loss/bounds": jnp.mean(head.bounds_loss(output, options.bounds_limit)),
-        "entropy": jnp.mean(head.entropy(output, shared)),
+        "loss/actor": mean(actor),
+        "loss/critic": mean(critic),
+        "loss/bounds": mean(head.bounds_loss(output, options.bounds_limit)),
+        "entropy": mean(head.entropy(output, shared)),
     }
     total = (
         terms["loss/actor"]
@@ -92,6 +98,6 @@ def ppo_loss(
     return total, {
         **terms,
         "loss/total": total,
-        "kl": jnp.mean(divergence),
-        "clip_fraction": jnp.mean(clipped.astype(jnp.float32)),
+        "kl": mean(divergence),
+        "clip_fraction": mean(clipped.astype(jnp.float32)),
     }

@@ -27,6 +27,7 @@ Policy = Callable[[Array, Array | None], Array]
 _FORMAT = "mjx_skillmimic policy"
 _VERSION = 1
 _HEADER = "header"
+EXTRA = "extra/"  # begins the names of what travels with a policy
 _SIZES = ("obs_size", "action_size", "hidden", "action_limit")
 
 
@@ -47,7 +48,8 @@ class PolicyBundle:
 
     hidden: widths of the actor's hidden layers. action_size: components of an action, or choices. action_limit: actions
     are clamped to ±this; choices are not. metadata: anything that JSON holds (task, clip, steps, commit …), for people;
-    the model card of a shipped policy. head: what the last layer means, a key of `learning.heads.HEADS`.
+    the model card of a shipped policy. head: what the last layer means, a key of `learning.heads.HEADS`. extras: arrays
+    by name that its environment needs to observe as in training, such as the encoder of its history.
     """
 
     actor: Params
@@ -57,6 +59,7 @@ class PolicyBundle:
     action_limit: float = 1.0
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     head: str = GAUSSIAN.kind
+    extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def obs_size(self) -> int:
@@ -103,13 +106,17 @@ def make_policy(options: PPOOptions, params: Params, moments: RunningMoments, de
 
 
 def bundle(
-    options: PPOOptions, params: Params, moments: RunningMoments, metadata: Mapping[str, Any] | None = None
+    options: PPOOptions,
+    params: Params,
+    moments: RunningMoments,
+    metadata: Mapping[str, Any] | None = None,
+    extras: Mapping[str, np.ndarray] | None = None,
 ) -> PolicyBundle:
     """The part of a training state that acting needs: `bundle(options, state.params, state.obs_moments)`."""
     actor = params["actor"]
     head = heads.of_actor(actor)
     size, limit = int(actor["params"][head.layer]["bias"].shape[0]), options.action_limit
-    return PolicyBundle(actor, moments, options.actor_hidden, size, limit, metadata or {}, head.kind)
+    return PolicyBundle(actor, moments, options.actor_hidden, size, limit, metadata or {}, head.kind, extras or {})
 
 
 def save_policy(path: str | Path, policy: PolicyBundle, dtype: str = "float32") -> Path:
@@ -129,6 +136,7 @@ def save_policy(path: str | Path, policy: PolicyBundle, dtype: str = "float32") 
             raise ValueError(f"{name} holds values that are not finite in {dtype}; {path} was not written")
     fields = dataclasses.fields(RunningMoments)
     arrays |= {f"moments/{field.name}": np.asarray(getattr(policy.moments, field.name)) for field in fields}
+    arrays |= {f"{EXTRA}{name}": np.asarray(value) for name, value in policy.extras.items()}
     header = {"format": _FORMAT, "version": _VERSION, "metadata": dict(policy.metadata)}
     header |= {name: getattr(policy, name) for name in (*_SIZES, "head")}
     arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
@@ -153,7 +161,8 @@ def load_policy(path: str | Path) -> PolicyBundle:
     head = HEADS[header["head"]]
     actor = _actor(path, arrays, (obs_size, *hidden), action_size, head)
     limit, metadata = float(header["action_limit"]), header["metadata"]
-    return PolicyBundle(actor, moments, hidden, action_size, limit, metadata, head.kind)
+    extras = {name.removeprefix(EXTRA): value for name, value in arrays.items() if name.startswith(EXTRA)}
+    return PolicyBundle(actor, moments, hidden, action_size, limit, metadata, head.kind, extras)
 
 
 def _header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:

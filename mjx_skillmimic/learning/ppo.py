@@ -191,8 +191,11 @@ def prepare(
         value_moments = normalizer.merge(value_moments, transitions.value[..., None], axis_name)
     old_value = normalizer.normalize(value_moments, transitions.value[..., None])[..., 0]
     value_moments = normalizer.merge(value_moments, returns[..., None], axis_name)
+    weight = transitions.weight
+    if weight is not None:
+        weight = weight / jnp.maximum(axis.mean(jnp.mean(weight), axis_name), 1e-6)
     if options.normalize_advantage:
-        advantage = gae.normalize_advantages(advantage, axis_name=axis_name)
+        advantage = gae.normalize_advantages(advantage, axis_name=axis_name, weight=weight)
     samples = Samples(
         obs=transitions.obs,
         action=transitions.action,
@@ -202,6 +205,7 @@ def prepare(
         old_value=old_value,
         target=normalizer.normalize(value_moments, returns[..., None])[..., 0],
         privileged=transitions.privileged,
+        weight=weight,
     )
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), samples)
     return flat, value_moments, fit

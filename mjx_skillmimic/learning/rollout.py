@@ -26,6 +26,9 @@ class BatchedEnv(Protocol):
 
     Where the environment's `action_kind` is "discrete", actions are choices (N,) int32 among `action_size`.
 
+    Where it has `pools_rewards`, rewards depend on worlds of all devices, and `step` takes the keyword axis_name; where
+    it has `weighs_steps`, info holds "weight" (N,): 0 for a step that is not to be learned from, else 1.
+
     An environment may have a `privileged_size` P > 0: info then always holds "privileged" (N, P), which belongs to obs,
     and "final_privileged" (N, P), which belongs to final_obs; only the critic sees them.
     """
@@ -49,7 +52,7 @@ class Transitions:
 
     action: the unclamped sample that neg_log_prob belongs to. output: the mean or logits (`learning.heads`).
     next_value: V of the observation before any reset, zero after a fall. Values are in the units of the return.
-    privileged (T, N, P): None where the environment has none.
+    privileged (T, N, P), weight (T, N): None where the environment has none.
     """
 
     obs: Array
@@ -61,6 +64,7 @@ class Transitions:
     value: Array
     next_value: Array
     privileged: Array | None = None
+    weight: Array | None = None
 
 
 @struct.dataclass
@@ -114,6 +118,8 @@ def rollout(
     """
 
     head = networks.head
+    pooled = {"axis_name": axis_name} if getattr(env, "pools_rewards", False) else {}
+    weighed = getattr(env, "weighs_steps", False)
 
     def values(obs: Array, privileged: Array | None) -> Array:
         x = normalizer.normalize(obs_moments, obs)
@@ -128,7 +134,7 @@ def rollout(
         obs, privileged = state.obs, seen(state.info, "privileged")
         output, shared = networks.act(params, normalizer.normalize(obs_moments, obs))
         action = head.sample(key, output, shared, axis_name)
-        after = env.step(state, head.bounded(action, options.action_limit))
+        after = env.step(state, head.bounded(action, options.action_limit), **pooled)
         ended = after.info["terminated"] if options.bootstrap_timeouts else after.done
         transition = Transitions(
             obs=obs,
@@ -141,6 +147,7 @@ def rollout(
             # Selected, not multiplied: the final observation of a world that blew up may hold NaN.
             next_value=jnp.where(ended > 0, 0.0, values(after.info["final_obs"], seen(after.info, "final_privileged"))),
             privileged=privileged,
+            weight=after.info["weight"] if weighed else None,
         )
         episodes, metrics = _count(episodes, after)
         return (after, episodes), (transition, metrics)
