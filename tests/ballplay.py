@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 
 from mjx_skillmimic import envs
 from mjx_skillmimic.envs.ball_play import BallPlay
-from mjx_skillmimic.envs.episodes import Tables
 from mjx_skillmimic.envs.state import State
+from mjx_skillmimic.envs.tables import Tables
 from mjx_skillmimic.motion import library
 from mjx_skillmimic.motion.clip import MotionClip
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mjx_skillmimic.envs import options
-from mjx_skillmimic.envs.episodes import EpisodeLaw, Tables
+from mjx_skillmimic.envs.episodes import EpisodeLaw
+from mjx_skillmimic.envs.tables import Tables
 from mjx_skillmimic.motion import library, table
 from tests.walks import pick_up_after_a_walk
 

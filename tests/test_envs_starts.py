@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mjx_skillmimic.envs.ball_play import BallPlay
-from mjx_skillmimic.envs.episodes import Tables
+from mjx_skillmimic.envs.tables import Tables
 from mjx_skillmimic.motion import library
 from mjx_skillmimic.motion.table import FIRST_START
 from tests import ballplay

@@ -11,17 +11,19 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from mjx_skillmimic.envs import nonfinite, options
-from mjx_skillmimic.envs.episodes import EpisodeLaw, Start, Tables, build_tables
+from mjx_skillmimic.envs import judging, nonfinite, options
+from mjx_skillmimic.envs.episodes import EpisodeLaw, Start
 from mjx_skillmimic.envs.state import State
-from mjx_skillmimic.imitation import actions, contact_graph, observation, privileged, termination
+from mjx_skillmimic.envs.tables import Tables, build_tables
+from mjx_skillmimic.imitation import actions, observation, privileged, termination
 from mjx_skillmimic.imitation.features import simulated_features
-from mjx_skillmimic.imitation.reward import check_weights, imitation_reward
+from mjx_skillmimic.imitation.reward import check_weights
 from mjx_skillmimic.model.humanoid import NUM_DOFS
 from mjx_skillmimic.model.scene import build_scene
 from mjx_skillmimic.motion import library
 from mjx_skillmimic.motion.clip import MotionClip
 from mjx_skillmimic.motion.features import Features
+from mjx_skillmimic.physics import batch
 from mjx_skillmimic.physics.base import BodyState, PhysicsState
 from mjx_skillmimic.physics.registry import make_physics, resolve_engine
 from mjx_skillmimic.physics.state import body_state
@@ -132,8 +134,9 @@ class BallPlay:
         tables = state.shared
         target = actions.pd_targets(action, self.options.action)
         data = self.physics.step(state.data, target)
-        finite = _finite_worlds(data.qpos, data.qvel, data.body_force, data.object_force, action)
-        body = jax.tree.map(lambda x: jnp.where(_like(finite, x), x, 0), self.body_state(data))
+        finite = nonfinite.finite_worlds(data.qpos, data.qvel, data.body_force, data.object_force, action)
+        body = self.body_state(data)
+        body = batch.select(finite, body, jax.tree.map(jnp.zeros_like, body))
         info = state.info | {"progress": state.info["progress"] + 1}
 
         reward, metrics = self._evaluate(tables, body, info)
@@ -194,8 +197,8 @@ class BallPlay:
         qpos, qvel, start = begun
         drawn |= self._memory(tables, start, drawn)
         drawn |= {"rng": rng, **self._privileged(tables, start, drawn, "privileged")}
-        old = {name: state.info[name] for name in drawn}
-        fresh = jax.tree.map(lambda new, old: jnp.where(_like(done, new), new, old), drawn, old)
+        fresh = batch.select(done, drawn, {name: state.info[name] for name in drawn})
+        fresh |= self._renewed(tables, state.info | fresh, done, start)
         obs = jnp.where(done[:, None], self._observe(start, drawn), state.obs)
         data = self.physics.reset(state.data, done, qpos, qvel)
         return dataclasses.replace(state, data=data, obs=obs, info=state.info | fresh)
@@ -208,6 +211,11 @@ class BallPlay:
         """What new episodes `info` remember; the published code's stale buffers (§4.3) are not reproduced."""
         features = simulated_features(start)
         return {"features": features, "previous_dof_vel": features.dof_vel}
+
+    def _renewed(self, tables: Tables, info: dict[str, Any], done: Array, start: BodyState) -> dict[str, Any]:
+        """What else changes in worlds `done` (N,) bool that begin episodes `info` with bodies `start`; it may be too
+        large for `_memory`, which is asked of all worlds in every step."""
+        return {}
 
     def _recall(self, tables: Tables, body: BodyState, info: dict[str, Any]) -> dict[str, Any]:
         """What a step that led to `body` changes in what a task remembers, before it observes."""
@@ -229,53 +237,12 @@ class BallPlay:
         return dict.fromkeys(names, privileged.privileged(body, following, contact, left))
 
     def _evaluate(self, tables: Tables, body: BodyState, info: dict[str, Any]) -> tuple[Array, dict[str, Array]]:
-        """Reward and logged quantities of the state reached at `info["progress"]`; `info` remembers the one before."""
-        chosen = self.options.reward
-        reference = self.reference(tables, info)
-        now = simulated_features(body, info["progress"], chosen)
-        lagged = chosen.lag == 1
-        reward, factors = imitation_reward(
-            info["features"] if lagged else now,
-            reference,
-            info["previous_dof_vel"] if lagged else info["features"].dof_vel,
-            contact_graph.body_contact(body.body_force, chosen.body_force_threshold),
-            contact_graph.object_contact(body.object_force, chosen.object_force_threshold),
-            self.options.weights.for_skill(info["skill"]),
-            chosen,
-            body.edges,
-            info["skill"],
-        )
-        touched = body.edges[..., contact_graph.EDGES.index("hands_object")]
-        metrics = {f"reward/{name}": value for name, value in factors.items()} | {
-            "reward/total": reward,
-            "error/body_m": termination.mean_body_distance(now, reference),
-            "error/object_m": jnp.sqrt(jnp.sum((now.object_pos - reference.object_pos) ** 2, axis=-1)),
-            "contact/label_agrees": (touched == (reference.contact > 0.5)).astype(jnp.float32),
-        }
-        return reward, metrics
+        return judging.evaluate(self.options, self.reference(tables, info), body, info)
 
     def _ending(self, tables: Tables, body: BodyState, info: dict[str, Any]) -> termination.Ending:
-        """Judged on the present state, whatever the reward's lag."""
-        return termination.termination(
-            simulated_features(body),
-            self.reference(tables, info),
-            info["progress"],
-            info["episode_length"],
-            self.options.termination,
-            info["skill"],
-        )
+        return judging.ending(self.options, self.reference(tables, info), body, info)
 
 
 def default_config(preset: str = "default") -> ml_collections.ConfigDict:
     """The environment's configuration for a preset of `options.PRESETS`. Raises KeyError for another."""
     return options.to_config(preset)
-
-
-def _finite_worlds(*arrays: Array) -> Array:
-    """(N,) bool: every number of the world is finite."""
-    return jnp.stack([jnp.isfinite(x).reshape(x.shape[0], -1).all(axis=-1) for x in arrays]).all(axis=0)
-
-
-def _like(mask: Array, x: Array) -> Array:
-    """mask (N,) with as many axes as x (N, …)."""
-    return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))

@@ -44,3 +44,8 @@ def record_nonfinite(
         target=jnp.where(chosen, target, record.target),
         count=record.count + mask.astype(jnp.int32),
     )
+
+
+def finite_worlds(*arrays: Array) -> Array:
+    """(N,) bool: every number of the world is finite."""
+    return jnp.stack([jnp.isfinite(x).reshape(x.shape[0], -1).all(axis=-1) for x in arrays]).all(axis=0)

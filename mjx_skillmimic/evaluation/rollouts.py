@@ -49,9 +49,6 @@ def evaluation_config(config: ml_collections.ConfigDict) -> ml_collections.Confi
         for section, option in (("retime", "search"), ("buffer", "reward")):
             if section in config:
                 config[section][option] = "off"
-        if "noise" in config:
-            config.noise.probability = config.switch.probability = config.ats.alpha = 0.0
-            config.retime.search = config.buffer.reward = "off"
     return config
 
 

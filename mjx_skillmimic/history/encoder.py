@@ -70,7 +70,7 @@ def init(
 
 def encode(params: EncoderParams, window: Array) -> Array:
     """The code (N, E) of windows (N, T, D) of frames."""
-    return _rest(params, _convolve(window, params.kernels[0], params.biases[0]))
+    return encode_projected(params, project(params, window))
 
 
 def project(params: EncoderParams, frame: Array) -> Array:
@@ -79,33 +79,32 @@ def project(params: EncoderParams, frame: Array) -> Array:
     A window of these is filled and pushed like a window of frames, zeros included, and spares the encoder 59 of 60
     products with the widest kernel in every step.
     """
-    kernel = params.kernels[0]
-    return frame @ jnp.moveaxis(kernel, 0, 1).reshape(kernel.shape[1], -1)
+    return _taps(frame, params.kernels[0])
 
 
 def encode_projected(params: EncoderParams, projected: Array) -> Array:
     """The code (N, E) of windows (N, T, 3·128) of `project`ed frames: that of `encode` to rounding."""
-    before, same, after = jnp.split(projected, _TAPS, axis=-1)
+    x = _convolved(projected, params.biases[0])
+    for kernel, bias in zip(params.kernels[1:], params.biases[1:], strict=True):
+        x = _convolved(_taps(x, kernel), bias)
+    return jnp.einsum("ntc,cte->ne", x, params.code_kernel) + params.code_bias
+
+
+def _taps(x: Array, kernel: Array) -> Array:
+    """(…, inputs) → (…, 3 · outputs): the products of every frame with the three taps.
+
+    Matrix products: inside a scan, where rollouts and training are, XLA's convolution takes many times as long on a
+    CPU. Of the inputs once, not side by side with their neighbours: outputs are fewer.
+    """
+    return x @ jnp.moveaxis(kernel, 0, 1).reshape(kernel.shape[1], -1)
+
+
+def _convolved(products: Array, bias: Array) -> Array:
+    """(N, T, 3 · outputs) → (N, T, outputs): those that meet in each frame, zeros beyond both ends, then a ReLU."""
+    before, same, after = jnp.split(products, _TAPS, axis=-1)
     nothing = jnp.zeros_like(before[:, :1])
     x = jnp.concatenate([nothing, before[:, :-1]], axis=1) + same + jnp.concatenate([after[:, 1:], nothing], axis=1)
-    return _rest(params, jax.nn.relu(x + params.biases[0]))
-
-
-def _convolve(x: Array, kernel: Array, bias: Array) -> Array:
-    """(N, T, inputs) → (N, T, outputs), zeros beyond both ends, then a ReLU.
-
-    As one matrix product: inside a scan, where rollouts and training are, XLA's convolution takes many times as
-    long on a CPU.
-    """
-    beyond = jnp.zeros_like(x[:, :1])
-    side_by_side = [jnp.concatenate([beyond, x[:, :-1]], axis=1), x, jnp.concatenate([x[:, 1:], beyond], axis=1)]
-    return jax.nn.relu(jnp.concatenate(side_by_side, axis=-1) @ kernel.reshape(-1, kernel.shape[-1]) + bias)
-
-
-def _rest(params: EncoderParams, x: Array) -> Array:
-    for kernel, bias in zip(params.kernels[1:], params.biases[1:], strict=True):
-        x = _convolve(x, kernel, bias)
-    return jnp.einsum("ntc,cte->ne", x, params.code_kernel) + params.code_bias
+    return jax.nn.relu(x + bias)
 
 
 def from_published(weights: Mapping[str, np.ndarray]) -> EncoderParams:

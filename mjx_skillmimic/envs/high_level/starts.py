@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from mjx_skillmimic.envs.episodes import build_tables
 from mjx_skillmimic.envs.high_level.low_level import LowLevel
 from mjx_skillmimic.envs.high_level.options import MotionOptions, StartOptions
+from mjx_skillmimic.envs.tables import build_tables
 from mjx_skillmimic.model.scene import Scene
 from mjx_skillmimic.motion import library, table
 from mjx_skillmimic.motion.clip import MotionClip

@@ -23,9 +23,9 @@ def substitute(reward: Array, clip: Array, valid: Array, num_clips: int, axis_na
     clip: (N,) int below `num_clips`. Without a valid one on the clip: the mean of all valid ones; without any: 0. The
     means are over all members of a mapped axis.
     """
-    weight = valid.astype(reward.dtype)
-    stacked = jnp.stack([jnp.where(valid, reward, 0.0), weight], axis=-1)
-    sums = jax.ops.segment_sum(stacked, clip, num_clips)
+    # A reduction over a mask: additions at indices would come in another order each time on a GPU.
+    counted = valid & (clip == jnp.arange(num_clips)[:, None])
+    sums = jnp.stack([jnp.sum(jnp.where(counted, x, 0.0), axis=1) for x in (reward, jnp.ones_like(reward))], axis=-1)
     if axis_name is not None:
         sums = jax.lax.psum(sums, axis_name)
     every = jnp.sum(sums, axis=0)

@@ -15,9 +15,9 @@ T = TypeVar("T")
 _SHARE, _LEAST = 128, 8
 
 
-def chunk_size(worlds: int) -> int:
-    """How many of so many worlds are worked on at a time."""
-    return min(worlds, max(worlds // _SHARE, _LEAST))
+def chunk_size(worlds: int, share: int = _SHARE) -> int:
+    """How many of so many worlds are worked on at a time: one in `share`."""
+    return min(worlds, max(worlds // share, _LEAST))
 
 
 def for_worlds(needed: Array, work: Callable[[Array], T], into: T, size: int | None = None) -> T:

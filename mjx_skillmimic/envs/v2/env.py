@@ -17,8 +17,9 @@ import numpy as np
 
 from mjx_skillmimic.envs import options as base_options
 from mjx_skillmimic.envs.ball_play import BallPlay
-from mjx_skillmimic.envs.episodes import Start, Tables
+from mjx_skillmimic.envs.episodes import Start
 from mjx_skillmimic.envs.state import State
+from mjx_skillmimic.envs.tables import Tables
 from mjx_skillmimic.envs.v2 import buffering, history, options
 from mjx_skillmimic.envs.v2.law import V2EpisodeLaw
 from mjx_skillmimic.history.encoder import encode_projected
@@ -92,13 +93,10 @@ class SkillMimicV2(BallPlay):
             return state
         return dataclasses.replace(state, info=state.info | {"weight": jnp.ones(count, jnp.float32)})
 
-    def _restart(self, state: State, done: Array) -> State:
-        state = super()._restart(state, done)
+    def _renewed(self, tables: Tables, info: dict[str, Any], done: Array, start: BodyState) -> dict[str, Any]:
         if self.encoder is None:
-            return state
-        # Of the worlds that begin, these are the bodies that they begin with.
-        windows = self._remembered(state.shared, state.info[HISTORY], done, state.info, self.body_state(state.data))
-        return dataclasses.replace(state, info=state.info | {HISTORY: windows})
+            return {}
+        return {HISTORY: self._remembered(tables, info[HISTORY], done, info, start)}
 
     def _remembered(
         self, tables: Tables, windows: Array, begins: Array, info: dict[str, Any], body: BodyState

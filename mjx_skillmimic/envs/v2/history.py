@@ -18,6 +18,7 @@ from mjx_skillmimic.physics.base import BodyState
 from mjx_skillmimic.rotations import Array
 
 _CHUNK = 512  # windows encoded at a time when the table is built
+_BEGIN_SHARE = 32  # one world in 60 begins in every step: mostly one round of these is enough
 
 
 @struct.dataclass
@@ -74,4 +75,4 @@ def begin(
         first = motions.starts[clip[worlds]]
         return push(table_, window.fill(table_.projected, first, frame[worlds], windows.shape[1]), own)
 
-    return compact.for_worlds(begins, work, windows)
+    return compact.for_worlds(begins, work, windows, compact.chunk_size(len(begins), _BEGIN_SHARE))

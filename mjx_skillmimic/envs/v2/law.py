@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from mjx_skillmimic.envs.episodes import EpisodeLaw, Start, Tables
+from mjx_skillmimic.envs.episodes import EpisodeLaw, Start
 from mjx_skillmimic.envs.options import EnvironmentOptions
+from mjx_skillmimic.envs.tables import Tables
 from mjx_skillmimic.envs.v2 import ats, buffering, compact, distractor, noise, retime, switch
 from mjx_skillmimic.envs.v2.options import V2Options
 from mjx_skillmimic.envs.v2.tables import build_own
@@ -25,7 +26,8 @@ from mjx_skillmimic.physics.state import body_state
 from mjx_skillmimic.rotations import Array
 from mjx_skillmimic.stitching.buffers import Preset, buffer_steps
 
-_OWN = 5  # folds a world's key; the parent's draws take others
+# Folds of a world's key; the parent's draws take others. A chosen episode keeps its key for the one after it.
+_DRAWN, _CHOSEN = 5, 6
 _KEY_BODIES = humanoid.indices(humanoid.KEY_BODIES)
 
 
@@ -50,6 +52,7 @@ class V2EpisodeLaw(EpisodeLaw):
         self.adapts = own.ats.alpha > 0.0
         self.disturbs, self.switches = own.noise.probability > 0.0, own.switch.probability > 0.0
         self.buffers = own.buffer.reward != "off"
+        self.scatters = any(clip.skill in own.distractor.labels for clip in clips)
 
     def complete(self, tables: Tables) -> Tables:
         return dataclasses.replace(
@@ -82,13 +85,13 @@ class V2EpisodeLaw(EpisodeLaw):
     def new_episodes(
         self, tables: Tables, curriculum: Any, rng: Array, wanted: Array, before: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any], Start]:
-        keys = _folded(rng, _OWN)
+        keys = _folded(rng, _DRAWN)
         rng, info, row = self.draw(tables, curriculum, rng)
         return rng, *self._begun(tables, keys, info, row, wanted, before)
 
     def chosen_episodes(self, tables: Tables, rng: Array, clip: Array, frame: Array) -> tuple[dict[str, Any], Start]:
         info, row = self.chosen(tables, clip, frame)
-        return self._begun(tables, _folded(rng, _OWN), info, row, jnp.ones(row.shape, bool), None)
+        return self._begun(tables, _folded(rng, _CHOSEN), info, row, jnp.ones(row.shape, bool), None)
 
     def own_reward(self, tables: Tables, info: dict[str, Any], progress: Array) -> Array:
         """(N,) bool: at a progress (N,) the world is past its buffer, and the row it is compared with exists."""
@@ -113,6 +116,12 @@ class V2EpisodeLaw(EpisodeLaw):
         if self.buffers and (before is not None or self.own.buffer.at_first):
             preset: Preset = "default" if self.own.buffer.underflow == "longest" else "reference"
             steps = buffer_steps(begun.similarity, preset)
+        if self.adapts:
+            # Where the drawn frame is no good to start on, it is judged by its neighbour's episodes: never judged, it
+            # would be drawn ever more often. What is re-timed judges the frame that it found.
+            moved = begun.frame != info["frame"]
+            judged = self._attempt(tables, info["clip"], begun.frame)["attempt"]
+            info["attempt"] = jax.tree.map(lambda new, old: jnp.where(moved, new, old), judged, info["attempt"])
         info |= {
             "frame": begun.frame,
             "episode_length": table.episode_length(
@@ -121,7 +130,6 @@ class V2EpisodeLaw(EpisodeLaw):
             "similarity": begun.similarity,
             "buffer": steps,
         }
-        info |= self._attempt(tables, info["clip"], begun.frame)
         return info, self._scattered(keys, info["skill"], begun.start)
 
     def _changed(
@@ -144,7 +152,10 @@ class V2EpisodeLaw(EpisodeLaw):
         if self.switches:
             clip, frame, found = self._donors(tables, _folded(keys, 1), info, row)
             switched &= clip >= 0
-            donor_row = jnp.where(switched, table.rows(motions, jnp.maximum(clip, 0), frame), row)
+            found_row = table.rows(motions, jnp.maximum(clip, 0), frame)
+            # the nearest of the donor's frames that is good to start on, as for frames that are drawn
+            found_row = table.rows(motions, jnp.maximum(clip, 0), tables.starts.frame[found_row])
+            donor_row = jnp.where(switched, found_row, row)
             similarity = jnp.where(switched, found, 1.0)
         noise_keys = _folded(keys, 2)
 
@@ -153,10 +164,10 @@ class V2EpisodeLaw(EpisodeLaw):
             state = self._coordinates(tables, row[worlds])
             if self.switches:
                 donor = self._coordinates(tables, donor_row[worlds])
-                state = _where(goes, switch.placed(state, donor, own.switch), state)
+                state = batch.select(goes, switch.placed(state, donor, own.switch), state)
             raw = state
             if self.disturbs:
-                raw = _where(shaken, noise.disturbed(state, noise_keys[worlds], label, own.noise), state)
+                raw = batch.select(shaken, noise.disturbed(state, noise_keys[worlds], label, own.noise), state)
             state = noise.unit(raw)
             qpos, qvel = self.scene.pack(*state)
             body = body_state(self.scene, batch.new_state(qpos, qvel, engine=None))
@@ -185,7 +196,7 @@ class V2EpisodeLaw(EpisodeLaw):
     def _scattered(self, keys: Array, label: Array, start: Start) -> Start:
         """The start with another ball where the label has none of its own."""
         options = self.own.distractor
-        if not options.labels:
+        if not self.scatters:
             return start
         qpos, qvel, body = start
         moved = distractor.has_distractor(label, options)[:, None]
@@ -207,8 +218,3 @@ class V2EpisodeLaw(EpisodeLaw):
 
 def _folded(keys: Array, number: int) -> Array:
     return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
-
-
-def _where(mask: Array, new: Coordinates, old: Coordinates) -> Coordinates:
-    """The new coordinates (K, …) where mask (K,) is true."""
-    return jax.tree.map(lambda x, y: jnp.where(mask.reshape(mask.shape + (1,) * (x.ndim - 1)), x, y), new, old)

@@ -142,6 +142,8 @@ def _check_v2(config: ml_collections.ConfigDict) -> Iterator[str]:
         yield f"retime.search = {config.retime.search!r} follows disturbed states: expected noise.probability above 0"
     if config.start.get("sampling") != "uniform" and config.ats.alpha > 0:
         yield f"start.sampling = {config.start.sampling!r} and ats.alpha > 0 are two laws of start frames: expected one"
+    if config.start.get("frame") is not None and config.ats.alpha > 0:
+        yield f"ats.alpha > 0 draws start frames, but start.frame fixes them at {config.start.frame}: expected None"
     if config.timing.clock == "published" and (config.reward.lag != 1 or config.observation.critic != "policy"):
         yield (
             f"timing.clock = 'published' judges the step before: expected reward.lag = 1 and observation.critic = "
