@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,3 +39,30 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         raise
     except _BROKEN as error:
         raise UnreadableError(f"no readable .npz ({error})") from error
+
+
+class DescriptionError(ValueError):
+    """Says what was found in place of a file's description, and what was expected there."""
+
+    def __init__(self, found: str, expected: str):
+        super().__init__(f"found {found}, expected {expected}")
+        self.found, self.expected = found, expected
+
+
+def description(arrays: Mapping[str, np.ndarray], name: str, kind: str, version: int) -> dict[str, Any]:
+    """The JSON object that says what the arrays of a file are: `arrays[name]`, a text or its UTF-8 bytes.
+
+    Raises DescriptionError: there is none, or it is not of this `kind` ("format") and "version".
+    """
+    if name not in arrays:
+        raise DescriptionError(f"arrays {', '.join(sorted(arrays)) or 'none'}", f"one named {name!r}")
+    text = arrays[name]
+    try:
+        found = json.loads(str(text) if text.dtype.kind == "U" else text.tobytes().decode())
+    except ValueError as error:
+        raise DescriptionError(f"a description that is no JSON ({error})", "JSON") from error
+    if not isinstance(found, dict) or found.get("format") != kind:
+        raise DescriptionError("another kind of file", f"format {kind!r}")
+    if found.get("version") != version:
+        raise DescriptionError(f"version {found.get('version')}", f"version {version}")
+    return found

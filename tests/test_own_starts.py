@@ -48,8 +48,8 @@ def test_a_file_gives_back_what_was_saved_and_runs_nothing(tmp_path):
     ("damage", "message"),
     [
         (lambda path: path.write_bytes(path.read_bytes()[:200]), r"no readable \.npz"),
-        (lambda path: np.savez(path, qpos=np.zeros((1, 2))), "no description in JSON"),
-        (lambda path: np.savez(path, meta=np.array('{"format": "other"}')), "another kind or version"),
+        (lambda path: np.savez(path, qpos=np.zeros((1, 2))), "one named 'meta'"),
+        (lambda path: np.savez(path, meta=np.array('{"format": "other"}')), "another kind of file"),
         (lambda path: _with(path, qpos=np.zeros((3, 5))), r"arrays .*expected qpos \(S, nq\)"),
         (lambda path: _with(path, qvel=np.full((2, 4), np.nan)), "not finite"),
     ],

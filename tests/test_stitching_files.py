@@ -92,8 +92,8 @@ def changed(name: str, value: float, at: tuple[int, int] = (3, 1)) -> dict[str, 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"meta": None}, "no description in JSON"),
-        ({"meta": np.array('{"format": "something else"}')}, "another kind or version of file"),
+        ({"meta": None}, "one named 'meta'"),
+        ({"meta": np.array('{"format": "something else"}')}, "another kind of file"),
         ({"clip": None}, "found no clip; expected every part of a stitched graph"),
         ({"hashes": np.array(["a"])}, "different numbers of clips"),
         ({"labels": np.array([9, 13, 99])}, r"labels \[9, 13, 99\]"),

@@ -105,16 +105,10 @@ def load_encoder(path: str | Path) -> Encoder:
 
 
 def _header(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    if _HEADER not in arrays:
-        raise EncoderFormatError(path, f"arrays {', '.join(sorted(arrays)) or 'none'}", f"one named {_HEADER!r}")
     try:
-        header = json.loads(arrays[_HEADER].tobytes().decode())
-    except ValueError as error:
-        raise EncoderFormatError(path, f"a header that is no JSON ({error})", "JSON") from error
-    if not isinstance(header, dict) or header.get("format") != _FORMAT:
-        raise EncoderFormatError(path, "another kind of file", f"format {_FORMAT!r}")
-    if header.get("version") != _VERSION:
-        raise EncoderFormatError(path, f"version {header.get('version')}", f"version {_VERSION}")
+        header = npz.description(arrays, _HEADER, _FORMAT, _VERSION)
+    except npz.DescriptionError as error:
+        raise EncoderFormatError(path, error.found, error.expected) from error
     number = header.get("convolutions")
     if type(number) is not int or not 1 <= number <= len(arrays):
         raise EncoderFormatError(path, f"{number!r} convolutions", "a positive number of them, each with its arrays")

@@ -166,16 +166,10 @@ def load_policy(path: str | Path) -> PolicyBundle:
 
 
 def _header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    if _HEADER not in arrays:
-        raise PolicyFormatError(path, f"arrays {', '.join(sorted(arrays)) or 'none'}", f"one named {_HEADER!r}")
     try:
-        header = json.loads(arrays[_HEADER].tobytes().decode())
-    except ValueError as error:
-        raise PolicyFormatError(path, f"a header that is no JSON ({error})", "JSON") from error
-    if not isinstance(header, dict) or header.get("format") != _FORMAT:
-        raise PolicyFormatError(path, "another kind of file", f"format {_FORMAT!r}")
-    if header.get("version") != _VERSION:
-        raise PolicyFormatError(path, f"version {header.get('version')}", f"version {_VERSION}")
+        header = npz.description(arrays, _HEADER, _FORMAT, _VERSION)
+    except npz.DescriptionError as error:
+        raise PolicyFormatError(path, error.found, error.expected) from error
     if missing := [name for name in (*_SIZES, "metadata") if name not in header]:
         raise PolicyFormatError(path, f"a header without {', '.join(missing)}", "all sizes")
     sizes = [header["obs_size"], header["action_size"], *_as_list(header["hidden"])]

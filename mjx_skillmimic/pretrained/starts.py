@@ -82,13 +82,12 @@ def load_starts(path: str | Path) -> Starts:
         raise FileNotFoundError(f"no start states {path}")
     try:
         arrays = npz.read_arrays(path)
-        meta = json.loads(str(arrays.pop("meta")))
+        meta = npz.description(arrays, "meta", FORMAT, VERSION)
     except npz.UnreadableError as error:
         raise StartsError(path, str(error), "a file of start states") from error
-    except (KeyError, ValueError) as error:
-        raise StartsError(path, f"no description in JSON ({error})", "a file of start states") from error
-    if not isinstance(meta, dict) or meta.pop("format", None) != FORMAT or meta.pop("version", None) != VERSION:
-        raise StartsError(path, "another kind or version of file", f"{FORMAT!r}, version {VERSION}")
+    except npz.DescriptionError as error:
+        raise StartsError(path, error.found, error.expected) from error
+    meta = {name: value for name, value in meta.items() if name not in ("format", "version")}
     found = {name: arrays[name].ndim for name in _SHAPES if name in arrays}
     if found != _SHAPES or len({len(arrays[name]) for name in _SHAPES}) != 1:
         shapes = {name: array.shape for name, array in arrays.items()}

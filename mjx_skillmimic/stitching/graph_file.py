@@ -118,13 +118,11 @@ def read_graph(path: str | Path) -> GraphFile:
         raise FileNotFoundError(f"no stitched graph {path}")
     try:
         arrays = npz.read_arrays(path)
-        meta = json.loads(str(arrays.pop("meta")))
+        meta = npz.description(arrays, "meta", FORMAT, VERSION)
     except npz.UnreadableError as error:
         raise GraphError(path, str(error), "a stitched graph") from error
-    except (KeyError, ValueError) as error:
-        raise GraphError(path, f"no description in JSON ({error})", "a stitched graph") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("version") != VERSION:
-        raise GraphError(path, "another kind or version of file", f"{FORMAT!r}, version {VERSION}")
+    except npz.DescriptionError as error:
+        raise GraphError(path, error.found, error.expected) from error
     missing = sorted({*_ARRAYS, "names", "skills", "lengths", "hashes"} - set(arrays))
     if missing:
         raise GraphError(path, f"no {', '.join(missing)}", "every part of a stitched graph")
