@@ -109,7 +109,7 @@ def test_a_decision_is_three_steps_of_ballplay_with_the_policys_mean_action(ours
     below = BallPlay(config, load_clips("throw_catch"))
     begun = jax.jit(below.reset)(jax.random.split(jax.random.key(0), N))
     label = jnp.asarray(env.labels, jnp.int32)[CHOICE]
-    obs = jax.jit(lambda data: below._observe(below.body_state(data), label))(start.data)
+    obs = jax.jit(lambda data: below._observe(below.body_state(data), {"skill": label}))(start.data)
     state = tell(below, dataclasses.replace(begun, data=start.data, obs=obs), label)
     act = jax.jit(env.low_level.bundle.policy())
     np.testing.assert_allclose(env.low_level_observation(start.obs, label), state.obs, atol=1e-4)

@@ -50,6 +50,10 @@ def spread(policy, scale, count=32):
 @pytest.mark.parametrize("name", pretrained.names())
 def test_every_shipped_policy_acts_the_same(name, tmp_path):
     policy = pretrained.load(name)
+    if policy.head != "gaussian":
+        with pytest.raises(ValueError, match="choices are not exported"):
+            export_onnx(tmp_path / "policy.onnx", policy, name)
+        return
     path = export_onnx(tmp_path / "policy.onnx", policy, name)
     onnx.checker.check_model(str(path), full_check=True)
     for scale in (0.0, 1.0, 10.0, 1e6):
