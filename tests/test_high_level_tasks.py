@@ -18,6 +18,7 @@ from mjx_skillmimic.envs.high_level.options import EpisodeOptions, from_config, 
 from mjx_skillmimic.envs.high_level.scoring import Scoring, ScoringOptions, landing
 from mjx_skillmimic.envs.high_level.task import Goal
 from mjx_skillmimic.envs.high_level.throwing import Throwing, ThrowingOptions
+from mjx_skillmimic.evaluation import high_level
 from mjx_skillmimic.evaluation.golden.imitation import body_state
 from mjx_skillmimic.physics.base import EDGES, BodyState
 
@@ -156,6 +157,8 @@ def test_a_thrown_ball_lands_where_small_steps_of_time_take_it():
 
 def test_a_catch_is_a_ball_that_flew_high_and_is_held_for_a_while():
     task, state = Throwing(ThrowingOptions.default()), body()
+    # what is paid is what counts as success
+    assert (task.options.thrown, task.options.held) == (high_level.THROW_HEIGHT, high_level.CATCH_STEPS)
     flight = task.draw(jax.random.split(jax.random.key(0), N), state)
     caught = []
     # thrown, caught for 5 steps only, touched again for long enough, held on, and thrown no more

@@ -105,6 +105,7 @@ class Scoring:
         root = body.root_pos[:, :2]
         position = on_ring(rng, root, self.options.nearest, self.options.farthest)
         never = jnp.zeros(len(root), bool)
+        # with a point in the air, too: `thrown` is asked for with both baskets
         goal = physical_basket.BasketGoal(position, jnp.zeros(len(root), jnp.float32), never, body.object_pos, never)
         return physical_basket.draw(goal, body) if self.physical else goal
 
